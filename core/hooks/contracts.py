@@ -1,0 +1,245 @@
+"""The objects that plugins give to core and get from it: drafts, settings forms, connectors, pages.
+
+Hooks (``core.hooks.specs``) return these at start-up; from then on core calls the objects.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
+from typing import Any, Protocol, runtime_checkable
+
+from marshmallow import Schema
+
+
+class Severity(IntEnum):
+    """How bad a finding is, on the one scale that all sources are mapped to. Ordered; stored as the number."""
+
+    INFO = 0
+    LOW = 1
+    MEDIUM = 2
+    HIGH = 3
+    CRITICAL = 4
+
+    @property
+    def label(self) -> str:
+        """``Critical``, as the surfaces write it."""
+        return self.name.capitalize()
+
+
+class SourceState(StrEnum):
+    """What the source says of a finding. A person's verdict is kept apart from it."""
+
+    OPEN = "open"
+    FIXED = "fixed"
+    GONE = "gone"  # set by core alone: a complete pull no longer mentioned it
+    ACCEPTED = "accepted"  # dismissed upstream as an accepted risk
+    FALSE_POSITIVE = "false_positive"  # dismissed upstream as wrong
+
+
+class Discipline(StrEnum):
+    """Which of the two blocks of the portal an asset counts in."""
+
+    APPSEC = "appsec"
+    OFFSEC = "offsec"
+
+
+@dataclass(frozen=True, slots=True)
+class AssetKind:
+    """A kind of asset that a plugin pulls, such as ``sonar_project``; the name is also the group-member type on the wire."""
+
+    name: str
+    title: str
+    discipline: Discipline = Discipline.APPSEC
+
+
+@dataclass(frozen=True, slots=True)
+class AssetDraft:
+    """One entry of a source's catalog.
+
+    :ivar key: the source's own stable key; unique within the connection.
+    :ivar kind: name of a registered ``AssetKind``.
+    :ivar attributes: small JSON-able facts worth showing (branches, visibility, last analysis).
+    """
+
+    key: str
+    name: str
+    kind: str
+    url: str = ""
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class FindingDraft:
+    """One finding as a source reports it, mapped to our words. Unique by ``source_key`` within its asset.
+
+    :ivar category: the source's family of finding (``vulnerability``, ``hotspot``, ``bug``, ``code_smell``, ...).
+    :ivar rule: key of the rule that found it; its text comes from ``Pull.rules``.
+    :ivar source_status: the source's own word for the state, shown as it is (``CONFIRMED``, ``TO_REVIEW``).
+    :ivar path: the place: a file path, a URL, a package; ``line`` counts from 1.
+    :ivar fingerprint: an identity that survives when the source changes its key; empty when there is none.
+    :ivar created_at, updated_at: the source's own dates, milliseconds.
+    :ivar details: further JSON-able facts.
+    """
+
+    source_key: str
+    title: str
+    severity: Severity
+    state: SourceState = SourceState.OPEN
+    source_status: str = ""
+    category: str = ""
+    rule: str = ""
+    description: str = ""
+    cwe: tuple[int, ...] = ()
+    cve: tuple[str, ...] = ()
+    path: str = ""
+    line: int | None = None
+    url: str = ""
+    fingerprint: str = ""
+    created_at: int | None = None
+    updated_at: int | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RuleDraft:
+    """The text of a rule, stored once per customer and source. ``description`` is HTML; core cleans it before it is shown."""
+
+    key: str
+    name: str
+    description: str = ""
+    cwe: tuple[int, ...] = ()
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Unmapped:
+    """A record that the mapper could not read. Core counts it, and closes nothing of an asset that has one
+    unless ``source_key`` says which finding it is."""
+
+    reason: str
+    source_key: str | None = None
+
+
+def mapped(records: Iterable[Any], to_draft: Callable[[Any], FindingDraft], key: str = "key") -> Iterator[FindingDraft | Unmapped]:
+    """Map each record, giving ``Unmapped`` for one that lacks a required field or holds an impossible value.
+
+    :param key: name of the field with the record's own key, read when the mapping fails.
+    """
+    for record in records:
+        try:
+            yield to_draft(record)
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as problem:
+            source_key = record.get(key) if isinstance(record, Mapping) else None
+            yield Unmapped(f"{type(problem).__name__}: {problem}", source_key if isinstance(source_key, str) else None)
+
+
+class SettingsSchema(Schema):
+    """The form an administrator fills in for a connection; fields in the order they are declared.
+
+    Each field's ``metadata``: ``label``, ``help``, ``placeholder``, and ``secret=True`` for what must be sealed. A secret
+    field is a string. ``validate.OneOf`` makes a choice, a Boolean a check box, ``multiline=True`` a text area.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """A connection that works. ``facts`` are shown beside the good news (version, organization, token expiry)."""
+
+    message: str
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+
+class Pull(Protocol):
+    """One opened connection to a source. Iterators are lazy, so that memory stays flat; whatever ends early raises a
+    ``core.hooks.failures.ConnectorError``, since core closes what a finished enumeration did not mention."""
+
+    def check(self) -> CheckResult:
+        """Prove that the settings work end to end, or raise the ``ConnectorError`` that names the precise reason."""
+
+    def catalog(self) -> Iterator[AssetDraft]:
+        """Every asset of the source that this connection covers."""
+
+    def asset(self, key: str) -> AssetDraft:
+        """The one asset with this key, asked for when a webhook names it. Raises ``NotThere`` when it is gone."""
+
+    def findings(self, asset: AssetDraft) -> Iterator[FindingDraft | Unmapped]:
+        """All findings of one asset, completely. A key may be repeated; the last one counts."""
+
+    def rules(self, keys: Sequence[str]) -> Iterator[RuleDraft]:
+        """Texts of the rules named; unknown ones are left out. Called only for rules that core does not have yet."""
+
+
+class UpstreamMaker(Protocol):
+    """Makes the shared HTTP client for one host, with the deployment's guard and the connection's budget applied."""
+
+    def __call__(self, base_url: str, *, headers: Mapping[str, str] | None = None, auth: tuple[str, str] | None = None,
+                 secrets: Sequence[str] = (), ca_pem: str = "", verify: bool = True) -> Any: ...
+
+
+@runtime_checkable
+class Connector(Protocol):
+    """The code that pulls one source. One object per process; it keeps no state of a connection.
+
+    :ivar source: the name in routes and tables, such as ``sonarqube``; lower case.
+    :ivar title: the name that people read.
+    :ivar aliases: further names that the routes answer to (the documents abbreviate Sonar as ``son``).
+    """
+
+    source: str
+    title: str
+    description: str
+    aliases: Sequence[str]
+    settings_schema: type[SettingsSchema]
+
+    def open(self, settings: Mapping[str, Any], upstream: UpstreamMaker) -> Pull:
+        """A pull with these settings, secrets included. Makes no request yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookEvent:
+    """What a verified webhook asks for: a sync of these assets alone (all of them when empty)."""
+
+    asset_keys: tuple[str, ...] = ()
+    reason: str = ""
+
+
+@runtime_checkable
+class ReceivesWebhooks(Protocol):
+    """A connector that understands its source's webhooks."""
+
+    webhook_secret_setting: str
+
+    def read_webhook(self, secret: str, headers: Mapping[str, str], body: bytes) -> WebhookEvent | None:
+        """Verify the signature over the raw body and say what to sync; None for an event that needs nothing.
+
+        :raises core.errors.Unauthorized: when the signature is missing or wrong.
+        :raises core.errors.BadRequest: when the body is not what the source sends.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class PluginManifest:
+    """How a plugin introduces itself in ``stockade plugins list``, ``GET /api/plugins`` and the admin page."""
+
+    title: str
+    description: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class PermissionNode:
+    """One dotted permission, such as ``finding.list``, with the sentence that the catalogue shows."""
+
+    node: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """An entry of the pages' navigation: ``endpoint`` is a Flask endpoint, ``node`` what one must hold to see it."""
+
+    title: str
+    endpoint: str
+    node: str
+    icon: str = ""
+    order: int = 100

@@ -1,0 +1,82 @@
+"""The hooks: what a plugin may contribute. Every hook is optional; each is called once, when the process starts.
+
+A plugin is an entry point of the group ``stockade.plugins`` that names a module. Each plugin is called through a caller
+of its own, so a hook that raises sets only its plugin aside: it is logged under the plugin's name, shown with the
+reason in ``stockade plugins list``, and everything else goes on.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import pluggy
+
+from core.hooks.contracts import AssetKind, Connector, Page, PermissionNode, PluginManifest
+
+if TYPE_CHECKING:
+    from flask import Blueprint
+
+PROJECT = "stockade"
+
+spec = pluggy.HookspecMarker(PROJECT)
+impl = pluggy.HookimplMarker(PROJECT)
+
+
+@spec
+def plugin_manifest() -> PluginManifest:  # type: ignore[empty-body]
+    """Say who you are.
+
+    When: first, as the plugin is loaded. Why: to show the plugin to operators by title, description and version.
+    Returns: one ``PluginManifest``. Without this hook the plugin is shown by its entry-point name.
+    If it raises: the plugin is set aside.  (Since 0.1.)
+    """
+
+
+@spec
+def register_permissions() -> Sequence[PermissionNode]:  # type: ignore[empty-body]
+    """Name the permission nodes that your routes and pages ask for.
+
+    When: at start-up, before routes. Why: only nodes in the registry can be granted, and the catalogue shows them.
+    Returns: ``PermissionNode`` objects; begin each with your plugin's name, such as ``acme.report.read``.
+    If it raises, or names a node that exists already: the plugin is set aside.  (Since 0.1.)
+    """
+
+
+@spec
+def register_asset_kinds() -> Sequence[AssetKind]:  # type: ignore[empty-body]
+    """Name the kinds of asset that your connectors pull.
+
+    When: at start-up, before connectors. Why: the kind decides whether an asset counts as application or as offensive
+    security, and it is the member type of asset groups on the wire.
+    Returns: ``AssetKind`` objects. If it raises, or names a kind that exists already: the plugin is set aside.  (Since 0.1.)
+    """
+
+
+@spec
+def register_connectors() -> Sequence[Connector]:  # type: ignore[empty-body]
+    """Offer the sources that you can pull.
+
+    When: at start-up. Why: each connector gets its settings form, ``validate`` and ``sync`` routes, schedules, runs and
+    progress from core.
+    Returns: ``Connector`` objects. If it raises, or a ``source`` is taken: the plugin is set aside.  (Since 0.1.)
+    """
+
+
+@spec
+def register_blueprints() -> Sequence["Blueprint"]:  # type: ignore[empty-body]
+    """Add routes or pages of your own.
+
+    When: while the app is built. Why: for what the generic routes do not cover. A flask-smorest ``Blueprint`` whose
+    ``url_prefix`` begins with ``/api``, ``/v1`` or ``/codeinsight/api`` joins that surface and its OpenAPI document;
+    a plain Flask blueprint serves pages. Every view declares its access rule with ``core.http.access.requires`` or
+    ``public``. While the plugin is disabled its routes answer 404.
+    Returns: blueprints. If it raises: the plugin is set aside.  (Since 0.1.)
+    """
+
+
+@spec
+def register_pages() -> Sequence[Page]:  # type: ignore[empty-body]
+    """Add entries to the navigation of the pages.
+
+    When: while the app is built, after blueprints. Why: so that people find your page.
+    Returns: ``Page`` objects. If it raises: the plugin is set aside.  (Since 0.1.)
+    """

@@ -1,0 +1,316 @@
+"""The one HTTP client for upstream services: timeouts, retries that honour ``Retry-After``, a pace per credential,
+a guard against private targets, bounded answers, and messages without secrets."""
+
+import ipaddress
+import json
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import MaxRetryError, ResponseError
+from urllib3.poolmanager import PoolManager
+from urllib3.util.retry import Retry
+
+from core.hooks.failures import (
+    AddressRefused,
+    AnswerInvalid,
+    LoginRejected,
+    NotThere,
+    PermissionMissing,
+    SettingsInvalid,
+    TlsFailed,
+    Unreachable,
+    UpstreamRefused,
+    UpstreamUnavailable,
+)
+from core.logs import redact
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+_READ_BLOCK = 64 * 1024
+_BODY_ATTEMPTS = 3  # a body cut short is not covered by urllib3's Retry, which ends with the headers
+_RETRIED = frozenset({429, 500, 502, 503, 504})
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamPolicy:
+    """What the deployment allows and how patient it is. Seconds, bytes, requests per second."""
+
+    allow: tuple[Network, ...] = ()
+    connect_timeout: float = 5.0
+    read_timeout: float = 60.0
+    retries: int = 5
+    backoff: float = 0.5
+    longest_wait: float = 120.0
+    largest_body: int = 64 * 1024 * 1024
+    per_second: float = 50.0
+
+    def admits(self, address: str) -> bool:
+        """Whether a connection to this IP address may be opened."""
+        ip = ipaddress.ip_address(address.split("%")[0])
+        if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped:
+            ip = ip.ipv4_mapped
+        if ip.is_global and not ip.is_multicast:
+            return True
+        return any(ip.version == network.version and ip in network for network in self.allow)
+
+
+class Upstream:
+    """HTTP to one upstream host with one credential. Paths are joined to ``base_url``, whose context path is kept.
+
+    :param secrets: texts that must never appear in a message; header values and the password are added by themselves.
+    :param ca_pem: PEM certificates trusted in place of the system's, for servers with their own authority.
+    """
+
+    def __init__(self, base_url: str, policy: UpstreamPolicy, *, headers: Mapping[str, str] | None = None,
+                 auth: tuple[str, str] | None = None, secrets: Sequence[str] = (), ca_pem: str = "", verify: bool = True) -> None:
+        self.base_url, self.host = _checked_base(base_url)
+        self.policy = policy
+        self.calls = 0
+        self.last_headers: Mapping[str, str] = {}
+        self._secrets = tuple(secrets) + tuple((headers or {}).values()) + tuple(auth or ())
+        self._pace = _Pace(policy.per_second)
+        self._session = requests.Session()
+        self._session.trust_env = False  # a proxy or .netrc from the environment would go around the guard
+        self._session.headers.update({"User-Agent": "Stockade", "Accept": "application/json", **(headers or {})})
+        self._session.auth = auth
+        self._session.verify = verify
+        adapter = _GuardedAdapter(policy, ca_pem)
+        self._session.mount("https://", adapter)
+        self._session.mount("http://", adapter)
+
+    def get(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
+        """The decoded JSON answer of a GET.
+
+        :raises ConnectorError: the one that fits; see ``core.hooks.failures``.
+        """
+        body = self.get_text(path, params)
+        try:
+            return json.loads(body)
+        except ValueError:
+            raise AnswerInvalid(f"GET {path} on {self.host} answered something that is not JSON") from None
+
+    def get_text(self, path: str, params: Mapping[str, Any] | None = None) -> str:
+        """The text of a GET; the same refusals as ``get``."""
+        for attempt in range(1, _BODY_ATTEMPTS + 1):
+            try:
+                return self._fetch(path, params)
+            except (requests.exceptions.ChunkedEncodingError, requests.exceptions.ContentDecodingError):
+                if attempt == _BODY_ATTEMPTS:
+                    raise AnswerInvalid(f"GET {path} on {self.host}: the answer was cut short") from None
+            except requests.exceptions.ConnectionError as problem:
+                raise self._not_connected(path, problem) from None
+        raise AssertionError("unreachable")
+
+    def _fetch(self, path: str, params: Mapping[str, Any] | None) -> str:
+        self._pace.wait()
+        self.calls += 1
+        where = f"GET {path} on {self.host}"
+        try:
+            with self._session.get(self.base_url + path, params=params, stream=True, allow_redirects=False,
+                                   timeout=(self.policy.connect_timeout, self.policy.read_timeout)) as response:
+                body = self._bounded(response, where)
+                self.last_headers = dict(response.headers)
+        except requests.exceptions.RetryError as problem:
+            raise UpstreamUnavailable(f"{where}: {_patience_ended(problem)}", retry_after=_retry_after(problem)) from None
+        except requests.exceptions.SSLError as problem:
+            raise TlsFailed(f"{where}: the TLS certificate could not be verified ({self._clean(_tls_reason(problem))})") from None
+        except requests.exceptions.Timeout:
+            raise Unreachable(f"{where}: no answer in time") from None
+        if response.status_code >= 300:
+            raise self._refusal(where, response, body)
+        return body
+
+    def _bounded(self, response: requests.Response, where: str) -> str:
+        blocks, size = [], 0
+        for block in response.iter_content(_READ_BLOCK):
+            size += len(block)
+            if size > self.policy.largest_body:
+                raise AnswerInvalid(f"{where}: the answer is larger than {self.policy.largest_body // 1024 ** 2} MiB")
+            blocks.append(block)
+        return b"".join(blocks).decode(response.encoding or "utf-8", errors="replace")
+
+    def _refusal(self, where: str, response: requests.Response, body: str) -> Exception:
+        status = response.status_code
+        said = self._clean(_error_text(body))
+        message = f"{where} answered {status}" + (f": {said}" if said else "")
+        if status == 401:
+            return LoginRejected(message)
+        if status == 403:
+            return PermissionMissing(message)
+        if status == 404:
+            return NotThere(message)
+        if status < 400:
+            return UpstreamRefused(f"{message} (a redirect; give the final address)")
+        if status in _RETRIED or status >= 500:
+            return UpstreamUnavailable(message)
+        return UpstreamRefused(message)
+
+    def _not_connected(self, path: str, problem: requests.exceptions.ConnectionError) -> Exception:
+        where = f"GET {path} on {self.host}"
+        text = str(problem)
+        if "NameResolutionError" in text:
+            return Unreachable(f"{where}: the host name does not resolve")
+        if "Connection refused" in text:
+            return Unreachable(f"{where}: the connection was refused")
+        if "timed out" in text:
+            return Unreachable(f"{where}: no answer in time")
+        return Unreachable(f"{where}: the connection failed")
+
+    def _clean(self, text: str) -> str:
+        return redact(text, self._secrets)
+
+
+class _Pace:
+    """Lets at most ``per_second`` calls through, evenly, for one credential."""
+
+    def __init__(self, per_second: float) -> None:
+        self._gap = 1.0 / per_second
+        self._next = 0.0
+        self._lock = threading.Lock()
+
+    def wait(self) -> None:
+        with self._lock:
+            moment = time.monotonic()
+            start = max(moment, self._next)
+            self._next = start + self._gap
+        if start > moment:
+            time.sleep(start - moment)
+
+
+class _PatientRetry(Retry):
+    """urllib3's Retry, except that it gives up at once when the source asks for a longer wait than the policy grants."""
+
+    longest_wait = 120.0
+
+    def new(self, **kw: Any) -> "_PatientRetry":
+        fresh = super().new(**kw)
+        fresh.longest_wait = self.longest_wait
+        return fresh
+
+    def increment(self, method=None, url=None, response=None, error=None, _pool=None, _stacktrace=None):  # type: ignore[override]
+        if response is not None:
+            asked = self.get_retry_after(response)
+            if asked is not None and asked > self.longest_wait:
+                raise MaxRetryError(_pool, url or "", ResponseError(f"Retry-After {asked:.0f}"))
+        return super().increment(method, url, response, error, _pool, _stacktrace)
+
+
+class _GuardedAdapter(HTTPAdapter):
+    def __init__(self, policy: UpstreamPolicy, ca_pem: str) -> None:
+        self._policy = policy
+        self._context = _context_trusting(ca_pem) if ca_pem else None
+        retry = _PatientRetry(total=policy.retries, connect=2, read=2, redirect=0, status=policy.retries, status_forcelist=_RETRIED,
+                              allowed_methods=frozenset({"GET", "HEAD"}), backoff_factor=policy.backoff,
+                              backoff_jitter=policy.backoff, respect_retry_after_header=True)
+        retry.longest_wait = policy.longest_wait
+        super().__init__(max_retries=retry)
+
+    def init_poolmanager(self, connections, maxsize, block=False, **pool_kwargs):  # type: ignore[override]
+        if self._context is not None:
+            pool_kwargs["ssl_context"] = self._context
+        self.poolmanager = PoolManager(num_pools=connections, maxsize=maxsize, block=block, **pool_kwargs)
+        self.poolmanager.pool_classes_by_scheme = _guarded_pools(self._policy)
+
+    def cert_verify(self, conn, url, verify, cert):  # type: ignore[override]
+        # requests would point the pool at certifi's file and so trust public authorities beside the connection's own
+        if self._context is None or not verify:
+            super().cert_verify(conn, url, verify, cert)
+
+
+def _guarded_pools(policy: UpstreamPolicy) -> dict[str, type[HTTPConnectionPool]]:
+    """Connection pools that refuse a private target twice: when its name is resolved, so that nothing is sent there, and
+    when the socket is open, so that a name that changes its address in between gains nothing."""
+
+    class Guarded:
+        def _new_conn(self) -> socket.socket:
+            host, port = self._dns_host, self.port  # type: ignore[attr-defined]
+            try:
+                addresses = {entry[4][0] for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)}
+            except OSError:
+                addresses = set()  # urllib3 reports the failure in its own words below
+            _refuse_unless_admitted(policy, host, addresses)
+            sock = super()._new_conn()  # type: ignore[misc]
+            try:
+                _refuse_unless_admitted(policy, host, {sock.getpeername()[0]})
+            except AddressRefused:
+                sock.close()
+                raise
+            return sock
+
+    class GuardedHTTP(Guarded, HTTPConnection):
+        pass
+
+    class GuardedHTTPS(Guarded, HTTPSConnection):
+        pass
+
+    http = type("GuardedHTTPPool", (HTTPConnectionPool,), {"ConnectionCls": GuardedHTTP})
+    https = type("GuardedHTTPSPool", (HTTPSConnectionPool,), {"ConnectionCls": GuardedHTTPS})
+    return {"http": http, "https": https}
+
+
+def _refuse_unless_admitted(policy: UpstreamPolicy, host: str, addresses: set[Any]) -> None:
+    for address in addresses:
+        if not policy.admits(str(address)):
+            raise AddressRefused(f"{host} is at the private address {address}; the operator has to allow it with STOCKADE_UPSTREAM_ALLOW")
+
+
+def _context_trusting(ca_pem: str) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cadata=ca_pem)
+    except (ssl.SSLError, ValueError) as problem:
+        raise SettingsInvalid("The CA certificates are not readable PEM") from problem
+
+
+def _checked_base(base_url: str) -> tuple[str, str]:
+    parts = urlsplit(base_url.strip())
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise SettingsInvalid("The address must begin with http:// or https:// and name a host")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise SettingsInvalid("The address must not carry credentials, a query or a fragment")
+    return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}", parts.netloc
+
+
+def _error_text(body: str) -> str:
+    """The human part of the usual JSON error bodies, shortened; nothing of an HTML page."""
+    try:
+        answer = json.loads(body)
+    except ValueError:
+        return ""
+    if not isinstance(answer, dict):
+        return ""
+    errors = answer.get("errors")
+    if isinstance(errors, list):
+        texts = [str(entry.get("msg") or entry.get("detail") or entry.get("title") or "") for entry in errors if isinstance(entry, dict)]
+        return ", ".join(text for text in texts if text)[:300]
+    said = answer.get("message") or answer.get("error_description") or answer.get("error")
+    return said[:300] if isinstance(said, str) else ""
+
+
+def _tls_reason(problem: Exception) -> str:
+    text = str(problem)
+    for known in ("self-signed certificate", "certificate has expired", "Hostname mismatch", "unable to get local issuer certificate"):
+        if known in text:
+            return known
+    return "handshake failed"
+
+
+def _patience_ended(problem: requests.exceptions.RetryError) -> str:
+    reason = getattr(problem.args[0], "reason", "") if problem.args else ""
+    text = str(reason)
+    if text.startswith("Retry-After"):
+        return f"asked for a wait of {text.removeprefix('Retry-After').strip()} seconds"
+    return text or "gave up after repeated tries"
+
+
+def _retry_after(problem: requests.exceptions.RetryError) -> float | None:
+    reason = str(getattr(problem.args[0], "reason", "")) if problem.args else ""
+    return float(reason.removeprefix("Retry-After")) if reason.startswith("Retry-After") else None
