@@ -1,0 +1,86 @@
+"""Connecting: which driver, which pragmas, how transactions begin."""
+
+import sqlite3
+from contextlib import AbstractContextManager
+from typing import Any
+from urllib.parse import urlsplit
+
+import peewee
+from playhouse.pool import PooledSqliteDatabase
+from playhouse.postgres_ext import PooledPsycopg3Database
+
+from core.errors import StorageFull, Unavailable
+
+#: the process's database; every model is bound to it
+db: Any = peewee.DatabaseProxy()
+
+_BUSY_SECONDS = 30
+_MOST_CONNECTIONS = 96  # above the threads of one web process, so that a thread never waits for a connection
+_STALE_SECONDS = 300
+
+
+def configure(url: str) -> peewee.Database:
+    """Point ``db`` at ``url`` (``sqlite:///path`` or ``postgresql://...``) and return the database; opens no connection.
+
+    SQLite runs with a write-ahead log and IMMEDIATE transactions: with deferred ones, writers that upgrade a read lock fail
+    at once with "database is locked" instead of waiting.
+    """
+    parts = urlsplit(url)
+    database: peewee.Database
+    if parts.scheme == "sqlite":
+        database = _Sqlite(
+            parts.path,
+            pragmas={"journal_mode": "wal", "synchronous": "normal", "foreign_keys": 1, "busy_timeout": _BUSY_SECONDS * 1000,
+                     "cache_size": -32 * 1024, "temp_store": "memory", "mmap_size": 256 * 1024 * 1024},
+            timeout=_BUSY_SECONDS, lock_type="IMMEDIATE", max_connections=_MOST_CONNECTIONS, stale_timeout=_STALE_SECONDS,
+            check_same_thread=False)
+    else:
+        database = _Postgres(url.replace("postgres://", "postgresql://", 1), max_connections=_MOST_CONNECTIONS,
+                             stale_timeout=_STALE_SECONDS)
+    db.initialize(database)
+    return database
+
+
+class _TellsStorageFaults:
+    """Turns a full disk and a lost server into errors that a request can tell."""
+
+    def execute_sql(self, sql: str, params: Any = None) -> Any:
+        try:
+            return super().execute_sql(sql, params)  # type: ignore[misc]
+        except peewee.OperationalError as problem:
+            raise told(problem) from problem
+
+
+class _Sqlite(_TellsStorageFaults, PooledSqliteDatabase):
+    pass
+
+
+class _Postgres(_TellsStorageFaults, PooledPsycopg3Database):
+    pass
+
+
+def told(problem: Exception) -> Exception:
+    """The error that a caller should see for a driver's operational error; the same one when it is not about storage."""
+    text = str(problem).lower()
+    if "disk is full" in text or "no space left" in text or "diskfull" in text or "disk i/o error" in text:
+        return StorageFull()
+    if "connection" in text and ("refused" in text or "closed" in text or "failed" in text or "terminat" in text):
+        return Unavailable("The database is not reachable")
+    return problem
+
+
+def atomic() -> AbstractContextManager[Any]:
+    """A transaction, or a savepoint inside one."""
+    return db.atomic()
+
+
+def is_postgres() -> bool:
+    return isinstance(db.obj, peewee.PostgresqlDatabase)
+
+
+def is_unique_violation(problem: peewee.IntegrityError) -> bool:
+    """Whether the database refused a row because its key is taken (and not for a missing parent or a null)."""
+    cause = problem.__cause__ or problem.args[0] if problem.args else problem
+    if isinstance(cause, sqlite3.IntegrityError):
+        return cause.sqlite_errorcode in (sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY)
+    return getattr(cause, "sqlstate", None) == "23505" or "unique constraint" in str(problem).lower()

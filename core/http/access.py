@@ -1,0 +1,135 @@
+"""Who is asking, and the rule that every view declares.
+
+``core.access.gate`` resolves the principal and keeps the rules; views only name them, so that the areas below it can.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import wraps
+from types import MappingProxyType
+from typing import Any, Protocol, TypeVar
+
+from flask import current_app, g
+
+from core.scope import Scope
+
+View = TypeVar("View", bound=Callable[..., Any])
+_NONE: Mapping[str, Any] = MappingProxyType({})
+
+
+def node_matches(pattern: str, node: str) -> bool:
+    """Whether a granted pattern covers a node: ``*`` at the end matches the whole rest, elsewhere one segment."""
+    if pattern in ("*", node):
+        return True
+    wanted, given = pattern.split("."), node.split(".")
+    if wanted[-1] == "*" and len(given) >= len(wanted):
+        given, wanted = given[: len(wanted) - 1], wanted[:-1]
+    return len(wanted) == len(given) and all(part in ("*", other) for part, other in zip(wanted, given, strict=True))
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Somebody who was recognised, and all that he holds; loaded once per request.
+
+    :ivar via: ``session``, ``token`` or ``command``.
+    :ivar everywhere: node patterns held in every customer (MSP staff).
+    :ivar by_customer: further node patterns, per customer.
+    :ivar only_nodes: what an API token was narrowed to; None when it was not.
+    :ivar only_customer: the customer that an API token was narrowed to.
+    :ivar active_customer_id: the customer that the session has picked.
+    :ivar group_limits: asset groups that he is limited to, per customer; a customer without an entry is not limited.
+    """
+
+    user_id: str
+    email: str
+    name: str
+    via: str
+    roles: tuple[str, ...] = ()
+    everywhere: frozenset[str] = frozenset()
+    by_customer: Mapping[str, frozenset[str]] = field(default_factory=lambda: _NONE)
+    only_nodes: frozenset[str] | None = None
+    only_customer: str | None = None
+    active_customer_id: str | None = None
+    group_limits: Mapping[str, frozenset[str]] = field(default_factory=lambda: _NONE)
+
+    @property
+    def is_msp(self) -> bool:
+        """MSP staff hold something in every customer; everybody else belongs to the customers that he holds roles in."""
+        return bool(self.everywhere) and self.only_customer is None
+
+    @property
+    def home_customers(self) -> tuple[str, ...]:
+        """The customers of a portal user."""
+        return tuple(sorted(self.by_customer)) if self.only_customer is None else (self.only_customer,)
+
+    def may_enter(self, customer_id: str) -> bool:
+        """Whether he has any business with this customer."""
+        if self.only_customer is not None and customer_id != self.only_customer:
+            return False
+        return bool(self.everywhere) or customer_id in self.by_customer
+
+    def holds(self, node: str, customer_id: str | None = None) -> bool:
+        """Whether he holds ``node`` in the customer; with None, whether he holds it everywhere."""
+        if self.only_nodes is not None and not any(node_matches(pattern, node) for pattern in self.only_nodes):
+            return False
+        if self.only_customer is not None and customer_id != self.only_customer:
+            return False
+        held = self.everywhere if customer_id is None else self.everywhere | self.by_customer.get(customer_id, frozenset())
+        return any(node_matches(pattern, node) for pattern in held)
+
+
+class CustomerFrom(StrEnum):
+    """Where a route takes its customer from; the full table with its status codes is in ``core.access.gate``."""
+
+    HEADER = "header"  # x-customer-id or x-pacci-customer-id, required
+    HEADER_OR_SESSION = "header_or_session"
+    SESSION = "session"  # the headers are not read
+    PATH = "path"  # the view's argument customer_id
+    NONE = "none"  # the route belongs to no customer: nodes must be held everywhere
+
+
+@dataclass(frozen=True, slots=True)
+class AccessRule:
+    """What a view asks for. ``nodes`` are all needed; none means any signed-in principal. ``public`` asks for nothing."""
+
+    nodes: tuple[str, ...] = ()
+    customer: CustomerFrom = CustomerFrom.SESSION
+    public: bool = False
+
+
+class Gate(Protocol):
+    def admit(self, rule: AccessRule, view_args: Mapping[str, Any]) -> None:
+        """Set ``g.principal`` and ``g.scope`` for this request, or raise Unauthorized, Forbidden or BadRequest."""
+
+
+def requires(*nodes: str, customer: CustomerFrom = CustomerFrom.SESSION) -> Callable[[View], View]:
+    """Declare that a view needs these permission nodes in the customer that ``customer`` says."""
+    rule = AccessRule(nodes, customer)
+
+    def declare(view: View) -> View:
+        @wraps(view)
+        def guarded(*args: Any, **kwargs: Any) -> Any:
+            current_app.extensions["stockade"].gate.admit(rule, kwargs)
+            return view(*args, **kwargs)
+
+        guarded.access_rule = rule  # type: ignore[attr-defined]
+        return guarded  # type: ignore[return-value]
+
+    return declare
+
+
+def public(view: View) -> View:
+    """Declare that a view is open to everybody, signed in or not."""
+    view.access_rule = AccessRule(public=True)  # type: ignore[attr-defined]
+    return view
+
+
+def current_principal() -> Principal:
+    """The principal of this request; only inside a view that ``requires`` something."""
+    return g.principal
+
+
+def current_scope() -> Scope:
+    """The scope of this request; only inside a view whose rule names a customer."""
+    return g.scope

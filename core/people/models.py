@@ -1,0 +1,31 @@
+import peewee
+
+from core.db import InstantField, Model
+
+
+class User(Model):
+    """A person. Roles are held apart, in ``core.access``."""
+
+    id = peewee.CharField(32, primary_key=True)
+    email = peewee.CharField(255)
+    email_key = peewee.CharField(255, unique=True)  # folded for comparison
+    name = peewee.CharField(200, default="")
+    image = peewee.CharField(1000, default="")
+    password_hash = peewee.TextField(null=True)  # PHC string; null: cannot sign in with a password
+    status = peewee.CharField(16, default="active")  # active | disabled
+    failed_attempts = peewee.IntegerField(default=0)
+    locked_until = InstantField(null=True)
+    last_sign_in_at = InstantField(null=True)
+    created_at = InstantField()
+    updated_at = InstantField()
+
+
+class UserSession(Model):
+    """A signed-in browser. The cookie holds a random token; only its SHA-256 is kept."""
+
+    token_digest = peewee.CharField(64, primary_key=True)
+    user_id = peewee.CharField(32, index=True)
+    customer_id = peewee.CharField(32, null=True)  # the active customer that MSP staff picked
+    created_at = InstantField()
+    seen_at = InstantField()
+    expires_at = InstantField(index=True)
