@@ -4,14 +4,15 @@ import json
 import logging
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextvars import ContextVar
+from types import MappingProxyType
 from typing import TextIO
 
 from core import clock
 
 #: what the present work is for: ``request``, ``run``, ``customer``; added to every line written meanwhile
-context: ContextVar[dict[str, str]] = ContextVar("stockade_log_context", default={})
+context: ContextVar[Mapping[str, str]] = ContextVar("stockade_log_context", default=MappingProxyType({}))
 
 REDACTED = "[redacted]"
 _SHORTEST_SECRET = 6  # shorter texts would blot out ordinary words

@@ -56,6 +56,8 @@ class Run(Model):
     reason = peewee.TextField(default="")
     problems = JsonField(default=list)  # [{"asset": ..., "code": ..., "message": ...}], the first hundred
     plan = JsonField(null=True)  # what a held run would do
+    decided_by = peewee.CharField(255, default="")  # who approved or discarded a held run
+    follow_up = JsonField(null=True)  # assets that a webhook named meanwhile: synced next, when this run has ended
     attempt = peewee.IntegerField(default=0)
     worker = peewee.CharField(128, default="")
     requested_at = InstantField()

@@ -317,6 +317,8 @@ def up(migrator, db):
         reason = TextField(default='')
         problems = JsonField(default=list)
         plan = JsonField(null=True)
+        decided_by = CharField(default='')
+        follow_up = JsonField(null=True)
         attempt = IntegerField(default=0)
         worker = CharField(max_length=128, default='')
         requested_at = InstantField()
