@@ -3,6 +3,7 @@ a guard against private targets, bounded answers, and messages without secrets."
 
 import ipaddress
 import json
+import random
 import socket
 import ssl
 import threading
@@ -16,7 +17,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.exceptions import MaxRetryError, ResponseError
+from urllib3.exceptions import InvalidHeader, MaxRetryError, ResponseError
 from urllib3.poolmanager import PoolManager
 from urllib3.util.retry import Retry
 
@@ -42,7 +43,10 @@ _RETRIED = frozenset({429, 500, 502, 503, 504})
 
 @dataclass(frozen=True, slots=True)
 class UpstreamPolicy:
-    """What the deployment allows and how patient it is. Seconds, bytes, requests per second."""
+    """What the deployment allows and how patient it is. Seconds, bytes, requests per second.
+
+    :ivar limited_backoff: first wait after a 429 that does not say how long; it doubles with each further one.
+    """
 
     allow: tuple[Network, ...] = ()
     connect_timeout: float = 5.0
@@ -52,6 +56,7 @@ class UpstreamPolicy:
     longest_wait: float = 120.0
     largest_body: int = 64 * 1024 * 1024
     per_second: float = 50.0
+    limited_backoff: float = 5.0
 
     def admits(self, address: str) -> bool:
         """Whether a connection to this IP address may be opened."""
@@ -68,11 +73,14 @@ class Upstream:
 
     :param secrets: texts that must never appear in a message; header values and the password are added by themselves.
     :param ca_pem: PEM certificates trusted in place of the system's, for servers with their own authority.
+    :ivar calls: how many answers were asked for, repeated tries not counted.
+    :ivar last_headers: headers of the last answer, found in any spelling of upper and lower case.
     """
 
     def __init__(self, base_url: str, policy: UpstreamPolicy, *, headers: Mapping[str, str] | None = None,
                  auth: tuple[str, str] | None = None, secrets: Sequence[str] = (), ca_pem: str = "", verify: bool = True) -> None:
         self.base_url, self.host = _checked_base(base_url)
+        _refuse_unsendable([*(headers or {}).values(), *(auth or ())])
         self.policy = policy
         self.calls = 0
         self.last_headers: Mapping[str, str] = {}
@@ -95,7 +103,7 @@ class Upstream:
         body = self.get_text(path, params)
         try:
             return json.loads(body)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise AnswerInvalid(f"GET {path} on {self.host} answered something that is not JSON") from None
 
     def get_text(self, path: str, params: Mapping[str, Any] | None = None) -> str:
@@ -108,6 +116,8 @@ class Upstream:
                     raise AnswerInvalid(f"GET {path} on {self.host}: the answer was cut short") from None
             except requests.exceptions.ConnectionError as problem:
                 raise self._not_connected(path, problem) from None
+            except requests.exceptions.RequestException as problem:
+                raise UpstreamRefused(f"GET {path} on {self.host} could not be sent ({type(problem).__name__})") from None
         raise AssertionError("unreachable")
 
     def _fetch(self, path: str, params: Mapping[str, Any] | None) -> str:
@@ -118,7 +128,7 @@ class Upstream:
             with self._session.get(self.base_url + path, params=params, stream=True, allow_redirects=False,
                                    timeout=(self.policy.connect_timeout, self.policy.read_timeout)) as response:
                 body = self._bounded(response, where)
-                self.last_headers = dict(response.headers)
+                self.last_headers = response.headers
         except requests.exceptions.RetryError as problem:
             raise UpstreamUnavailable(f"{where}: {_patience_ended(problem)}", retry_after=_retry_after(problem)) from None
         except requests.exceptions.SSLError as problem:
@@ -136,7 +146,7 @@ class Upstream:
             if size > self.policy.largest_body:
                 raise AnswerInvalid(f"{where}: the answer is larger than {self.policy.largest_body // 1024 ** 2} MiB")
             blocks.append(block)
-        return b"".join(blocks).decode(response.encoding or "utf-8", errors="replace")
+        return _decoded(b"".join(blocks), response.encoding)
 
     def _refusal(self, where: str, response: requests.Response, body: str) -> Exception:
         status = response.status_code
@@ -187,16 +197,34 @@ class _Pace:
 
 
 class _PatientRetry(Retry):
-    """urllib3's Retry, except that it gives up at once when the source asks for a longer wait than the policy grants."""
+    """urllib3's Retry, except that it gives up at once when the source asks for a longer wait than the policy grants,
+    and waits longer after a 429 than after a failure."""
 
     longest_wait = 120.0
+    limited_backoff = 5.0
 
     def new(self, **kw: Any) -> "_PatientRetry":
         fresh = super().new(**kw)
-        fresh.longest_wait = self.longest_wait
+        fresh.longest_wait, fresh.limited_backoff = self.longest_wait, self.limited_backoff
         return fresh
 
-    def increment(self, method=None, url=None, response=None, error=None, _pool=None, _stacktrace=None):  # type: ignore[override]
+    def get_retry_after(self, response):
+        try:
+            return super().get_retry_after(response)
+        except InvalidHeader:
+            return None  # a wait that cannot be read is one that was not given
+
+    def sleep_for_retry(self, response):
+        asked = self.get_retry_after(response)
+        if asked is None and response.status == 429:
+            times = sum(entry.status == 429 for entry in self.history)
+            asked = min(self.longest_wait, self.limited_backoff * 2 ** (times - 1) * random.uniform(0.8, 1.2))  # noqa: S311
+        if asked is None:
+            return False
+        time.sleep(asked)
+        return True
+
+    def increment(self, method=None, url=None, response=None, error=None, _pool=None, _stacktrace=None):
         if response is not None:
             asked = self.get_retry_after(response)
             if asked is not None and asked > self.longest_wait:
@@ -208,19 +236,20 @@ class _GuardedAdapter(HTTPAdapter):
     def __init__(self, policy: UpstreamPolicy, ca_pem: str) -> None:
         self._policy = policy
         self._context = _context_trusting(ca_pem) if ca_pem else None
-        retry = _PatientRetry(total=policy.retries, connect=2, read=2, redirect=0, status=policy.retries, status_forcelist=_RETRIED,
-                              allowed_methods=frozenset({"GET", "HEAD"}), backoff_factor=policy.backoff,
-                              backoff_jitter=policy.backoff, respect_retry_after_header=True)
-        retry.longest_wait = policy.longest_wait
+        retry = _PatientRetry(total=policy.retries, connect=min(2, policy.retries), read=min(2, policy.retries), redirect=0,
+                              other=0,  # a certificate that is refused once is refused again
+                              status=policy.retries, status_forcelist=_RETRIED, allowed_methods=frozenset({"GET", "HEAD"}),
+                              backoff_factor=policy.backoff, backoff_jitter=policy.backoff, respect_retry_after_header=True)
+        retry.longest_wait, retry.limited_backoff = policy.longest_wait, policy.limited_backoff
         super().__init__(max_retries=retry)
 
-    def init_poolmanager(self, connections, maxsize, block=False, **pool_kwargs):  # type: ignore[override]
+    def init_poolmanager(self, connections, maxsize, block=False, **pool_kwargs):
         if self._context is not None:
             pool_kwargs["ssl_context"] = self._context
         self.poolmanager = PoolManager(num_pools=connections, maxsize=maxsize, block=block, **pool_kwargs)
         self.poolmanager.pool_classes_by_scheme = _guarded_pools(self._policy)
 
-    def cert_verify(self, conn, url, verify, cert):  # type: ignore[override]
+    def cert_verify(self, conn, url, verify, cert):
         # requests would point the pool at certifi's file and so trust public authorities beside the connection's own
         if self._context is None or not verify:
             super().cert_verify(conn, url, verify, cert)
@@ -270,8 +299,24 @@ def _context_trusting(ca_pem: str) -> ssl.SSLContext:
         raise SettingsInvalid("The CA certificates are not readable PEM") from problem
 
 
+def _refuse_unsendable(credentials: Sequence[str]) -> None:
+    if any(not text.isascii() or not text.isprintable() for text in credentials):
+        raise SettingsInvalid("The credential holds characters that cannot be sent; it was probably copied with something else")
+
+
+def _decoded(body: bytes, encoding: str | None) -> str:
+    try:
+        return body.decode(encoding or "utf-8", errors="replace")
+    except LookupError:  # the answer names a character set that does not exist
+        return body.decode("utf-8", errors="replace")
+
+
 def _checked_base(base_url: str) -> tuple[str, str]:
-    parts = urlsplit(base_url.strip())
+    try:
+        parts = urlsplit(base_url.strip())
+        parts.port  # noqa: B018 - raises for a port that is no number or out of range
+    except ValueError:
+        raise SettingsInvalid("The address cannot be read") from None
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise SettingsInvalid("The address must begin with http:// or https:// and name a host")
     if parts.username or parts.password or parts.query or parts.fragment:
