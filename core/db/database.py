@@ -44,9 +44,9 @@ def configure(url: str) -> peewee.Database:
 class _TellsStorageFaults:
     """Turns a full disk and a lost server into errors that a request can tell."""
 
-    def execute_sql(self, sql: str, params: Any = None) -> Any:
+    def execute_sql(self, sql: str, params: Any = None, **options: Any) -> Any:
         try:
-            return super().execute_sql(sql, params)  # type: ignore[misc]
+            return super().execute_sql(sql, params, **options)  # type: ignore[misc]
         except peewee.OperationalError as problem:
             raise told(problem) from problem
 
