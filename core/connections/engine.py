@@ -1,0 +1,354 @@
+"""The sync engine: one run from its catalog to its closings (``docs/sync.md``).
+
+What keeps it safe: a run belongs to the worker whose name it carries, and every transaction of the engine renews that
+claim, so that a worker that was taken for dead can write nothing more. Closings and prunings are only noted while
+findings come in; they are carried out at the end, when it is known how many they are.
+"""
+
+import logging
+import os
+import socket
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import peewee
+from peewee import chunked
+
+from core import audit, clock
+from core.assets import catalog
+from core.assets.models import Asset
+from core.connections import brake, health, runs
+from core.connections.models import Connection, Run, RunChange
+from core.db import atomic, db
+from core.db.bulk import bulk_insert
+from core.deployment import Deployment
+from core.findings import rules, store
+from core.findings.store import AssetWriter, Written
+from core.hooks.contracts import AssetDraft, FindingDraft, Pull, Unmapped
+from core.hooks.failures import ConnectorError, UpstreamUnavailable
+from core.ids import new_id
+from core.logs import context
+
+log = logging.getLogger(__name__)
+MOST_PROBLEMS = 100
+FAILURES_IN_A_ROW = 5  # then it is not the asset: the source is down, and the run ends
+
+
+class RunLost(Exception):
+    """Another worker has taken the run up; this one must not write any more."""
+
+
+class PluginFailed(ConnectorError):
+    """The connector raised something that is no ConnectorError: a bug in the plugin, not in its source."""
+
+    code, asset_only = "plugin_error", True
+
+
+@dataclass
+class _Work:
+    """A run in the hands of one worker."""
+
+    deployment: Deployment
+    run: Run
+    connection: Connection
+    worker: str
+    actor: str
+    counts: dict[str, int]
+    problems: list[dict[str, str]] = field(default_factory=list)
+    failed_assets: int = 0
+
+    def claim(self, **columns: Any) -> None:
+        """Renew the claim, writing progress with it, inside the caller's transaction.
+
+        :raises RunLost: when the run is no longer ours; the transaction must not commit.
+        """
+        mine = (Run.id == self.run.id) & (Run.worker == self.worker) & (Run.state == "running")
+        if not Run.update(heartbeat_at=clock.now(), counts=self.counts, **columns).where(mine).execute():
+            raise RunLost(self.run.id)
+
+    def progress(self, **columns: Any) -> None:
+        with atomic():
+            self.claim(**columns)
+
+    def note_problem(self, asset: str, problem: ConnectorError) -> None:
+        self.failed_assets += 1
+        if len(self.problems) < MOST_PROBLEMS:
+            self.problems.append({"asset": asset, "code": problem.code, "message": str(problem)})
+
+
+def execute(deployment: Deployment, run_id: str) -> None:
+    """Do all that is left of the run; returns without doing anything when another worker has it."""
+    work = _claimed(deployment, run_id)
+    if work is None:
+        return
+    token = context.set({**context.get(), "run": run_id, "customer": work.run.customer_id})
+    try:
+        with _heartbeat(work):
+            _carry_out(work)
+    except RunLost:
+        log.warning("the run was taken up by another worker")
+    finally:
+        context.reset(token)
+
+
+def _claimed(deployment: Deployment, run_id: str) -> _Work | None:
+    now = clock.now()
+    worker = new_id(f"{socket.gethostname()[:60]}-{os.getpid()}")
+    dead = now - int(deployment.settings.run_lease_seconds * clock.SECOND)
+    free = (Run.state == "queued") | ((Run.state == "running") & (Run.heartbeat_at < dead))
+    with atomic():
+        taken = Run.update(state="running", worker=worker, attempt=Run.attempt + 1, heartbeat_at=now,
+                           started_at=peewee.fn.COALESCE(Run.started_at, now)).where((Run.id == run_id) & free).execute()
+    if not taken:
+        return None
+    run = Run.get_by_id(run_id)
+    connection = Connection.get_or_none(Connection.id == run.connection_id)
+    if connection is None:
+        _end(run, "failed", reason_code="connection_removed", reason="The connection was removed")
+        return None
+    return _Work(deployment, run, connection, worker, f"sync:{run.source}", dict(run.counts))
+
+
+def _carry_out(work: _Work) -> None:
+    try:
+        if work.run.phase == "closing" and work.run.decided_by:
+            _apply(work)
+        else:
+            _pull(work)
+    except ConnectorError as problem:
+        _fail(work, problem)
+    except RunLost:
+        raise
+    except Exception:  # the border around a job: whatever it is, the run must say so
+        log.exception("the run failed by a fault of our own")
+        _fail(work, ConnectorError("An internal error; the log has it under this run's id"))
+
+
+def _pull(work: _Work) -> None:
+    runs.supersede_held(work.connection.id, work.run.id)
+    with atomic():
+        work.claim(phase="catalog", done=0, of_how_many=None, problems=[])
+        RunChange.delete().where(RunChange.run == work.run.id).execute()  # of an attempt that died
+    work.counts.update(unchanged=0, unmapped=0)
+    pull, upstreams = _opened(work)
+    assets, whole = _catalog(work, pull)
+    _findings(work, pull, assets)
+    work.counts["requests"] = sum(upstream.calls for upstream in upstreams)
+    if whole:
+        _note_vanished(work, {asset_id for asset_id, _ in assets})
+    plan = brake.planned(work.run, work.counts, [asset_id for asset_id, _ in assets], whole=whole)
+    if plan.is_held(work.deployment.settings.brake_share):
+        _hold(work, plan)
+    else:
+        _apply(work)
+
+
+def _opened(work: _Work) -> tuple[Pull, list[Any]]:
+    from core.connections import service  # service asks for runs, whose jobs come here
+
+    return service.open_pull(work.deployment, work.connection, actor=work.actor)
+
+
+def _catalog(work: _Work, pull: Pull) -> tuple[list[tuple[str, AssetDraft]], bool]:
+    """The assets to pull, and whether they are the whole catalog. Ends with every asset stored."""
+    keys = work.run.asset_keys
+    drafts = _guarded(pull.catalog()) if keys is None else _named(work, pull, keys)
+    owner = catalog.Owner(work.connection.customer_id, work.connection.id, work.connection.source, work.connection.group_id)
+    found: dict[str, tuple[str, AssetDraft]] = {}
+    for batch in chunked(drafts, catalog.BATCH):
+        with atomic():
+            ids = catalog.store(owner, batch, lambda kind: _discipline(work, kind))
+            work.claim(done=len(found))
+        found.update((draft.key, (ids[draft.key[:500]], draft)) for draft in batch)
+    return list(found.values()), keys is None
+
+
+def _discipline(work: _Work, kind: str) -> str:
+    known = work.deployment.plugins.asset_kind(kind)
+    if known is None:
+        raise PluginFailed(f"The connector speaks of assets of the kind '{kind}', which its plugin has not registered")
+    return known.discipline
+
+
+def _named(work: _Work, pull: Pull, keys: Sequence[str]) -> Iterator[AssetDraft]:
+    for key in keys:
+        try:
+            yield next(_guarded(iter([pull.asset(key)])))
+        except ConnectorError as problem:
+            if not problem.asset_only:
+                raise
+            work.note_problem(key, problem)
+
+
+def _findings(work: _Work, pull: Pull, assets: Sequence[tuple[str, AssetDraft]]) -> None:
+    work.progress(phase="findings", done=0, of_how_many=len(assets))
+    in_a_row = 0
+    for done, (asset_id, draft) in enumerate(assets, 1):
+        try:
+            _one_asset(work, pull, Asset.get_by_id(asset_id), draft)
+            in_a_row = 0
+        except ConnectorError as problem:
+            if not problem.asset_only:
+                raise
+            in_a_row = in_a_row + 1 if isinstance(problem, UpstreamUnavailable) else 0
+            if in_a_row == FAILURES_IN_A_ROW:
+                raise
+            log.warning("asset %s: %s", draft.key, problem)
+            work.note_problem(draft.key, problem)
+        work.progress(done=done, problems=work.problems)
+
+
+def _one_asset(work: _Work, pull: Pull, asset: Asset, draft: AssetDraft) -> None:
+    """Store one asset's findings; note which are to be closed only if the enumeration ended normally and completely."""
+    writer = AssetWriter(asset, work.run.id, work.actor)
+    rule_keys: set[str] = set()
+    complete = True
+    for batch in chunked(_guarded(pull.findings(draft)), store.BATCH):
+        drafts = [entry for entry in batch if isinstance(entry, FindingDraft)]
+        unmapped = [entry for entry in batch if isinstance(entry, Unmapped)]
+        complete = _note_unmapped(work, writer, asset, unmapped) and complete
+        writer.write(drafts, also=lambda written: _count(work, written))
+        rule_keys.update(entry.rule for entry in drafts if entry.rule)
+    rules.store_missing(asset.customer_id, asset.source, rule_keys, lambda keys: _guarded(pull.rules(keys)))
+    if complete:
+        _note_closings(work, asset, writer.unmentioned())
+
+
+def _count(work: _Work, written: Written) -> None:
+    for name in Written.__slots__:
+        work.counts[name] = work.counts.get(name, 0) + getattr(written, name)
+    work.claim()
+
+
+def _note_unmapped(work: _Work, writer: AssetWriter, asset: Asset, unmapped: Sequence[Unmapped]) -> bool:
+    """Count records that could not be read. False when one may be any finding, so that nothing of the asset may be closed."""
+    if not unmapped:
+        return True
+    work.counts["unmapped"] = work.counts.get("unmapped", 0) + len(unmapped)
+    log.warning("asset %s: %d records could not be read, the first: %s", asset.external_key, len(unmapped), unmapped[0].reason)
+    writer.mention(entry.source_key for entry in unmapped if entry.source_key)
+    return all(entry.source_key for entry in unmapped)
+
+
+def _note_closings(work: _Work, asset: Asset, findings: Iterator[int]) -> None:
+    with atomic():
+        work.claim()
+        for batch in chunked(findings, store.BATCH):
+            bulk_insert(RunChange, ("customer_id", "run_id", "asset_id", "finding_id"),
+                        [(asset.customer_id, work.run.id, asset.id, finding) for finding in batch])
+        Asset.update(synced_at=clock.now()).where(Asset.id == asset.id).execute()
+
+
+def _note_vanished(work: _Work, mentioned: set[str]) -> None:
+    """Note for pruning the assets that a complete catalog no longer has."""
+    there = Asset.select(Asset.id).where(Asset.customer_id == work.connection.customer_id, Asset.connection_id == work.connection.id,
+                                         Asset.pruned_at.is_null())
+    gone = [asset_id for (asset_id,) in there.tuples() if asset_id not in mentioned]
+    with atomic():
+        work.claim()
+        bulk_insert(RunChange, ("customer_id", "run_id", "asset_id", "finding_id"),
+                    [(work.connection.customer_id, work.run.id, asset_id, None) for asset_id in gone])
+
+
+def _apply(work: _Work) -> None:
+    """Carry out the noted closings and prunings, asset by asset, each with its totals in one transaction."""
+    work.progress(phase="closing")
+    noted = RunChange.select(RunChange.asset_id).where(RunChange.run == work.run.id, RunChange.finding_id.is_null(False)).distinct()
+    for asset_id in [key for (key,) in noted.tuples()]:
+        due = RunChange.select(RunChange.finding_id).where(RunChange.run == work.run.id, RunChange.asset_id == asset_id,
+                                                           RunChange.finding_id.is_null(False))
+        with atomic():
+            closed = store.close(work.run.customer_id, asset_id, due, run_id=work.run.id, actor=work.run.decided_by or work.actor)
+            RunChange.delete().where(RunChange.run == work.run.id, RunChange.asset_id == asset_id,
+                                     RunChange.finding_id.is_null(False)).execute()
+            work.counts["closed"] = work.counts.get("closed", 0) + closed
+            work.claim()
+    vanished = RunChange.select(RunChange.asset_id).where(RunChange.run == work.run.id, RunChange.finding_id.is_null())
+    with atomic():
+        work.counts["pruned"] = catalog.prune(work.run.customer_id, [key for (key,) in vanished.tuples()])
+        RunChange.delete().where(RunChange.run == work.run.id).execute()
+        _finish(work)
+
+
+def _finish(work: _Work) -> None:
+    state = "partial" if work.failed_assets else "succeeded"
+    reason = f"{work.failed_assets} assets could not be pulled; their findings were left as they are" if work.failed_assets else ""
+    work.claim(phase="done", state=state, finished_at=clock.now(), problems=work.problems or work.run.problems,
+               reason_code="assets_failed" if work.failed_assets else "", reason=reason)
+    health.after_run(work.connection, "ok" if not work.failed_assets else "failing", "assets_failed" if work.failed_assets else "", reason)
+    audit.record("run.finished", actor=work.actor, target=work.run.id, customer_id=work.run.customer_id,
+                 details={"state": state, **work.counts})
+    _follow_up(work)
+
+
+def _hold(work: _Work, plan: brake.Plan) -> None:
+    with atomic():
+        work.claim(state="held", phase="closing", plan=plan.told(), finished_at=clock.now(), problems=work.problems,
+                   reason_code="held", reason=plan.sentence())
+        health.after_run(work.connection, "needs_attention", "held", plan.sentence())
+        audit.record("run.held", actor=work.actor, target=work.run.id, customer_id=work.run.customer_id, details=plan.told())
+        _follow_up(work)
+    log.warning("the run is held: %s", plan.sentence())
+
+
+def _fail(work: _Work, problem: ConnectorError) -> None:
+    log.warning("the run failed (%s): %s", problem.code, problem)
+    with atomic():
+        work.claim(state="failed", finished_at=clock.now(), reason_code=problem.code, reason=str(problem), problems=work.problems)
+        RunChange.delete().where(RunChange.run == work.run.id).execute()
+        health.after_run(work.connection, "needs_attention" if problem.needs_attention else "failing", problem.code, str(problem))
+        audit.record("run.failed", actor=work.actor, target=work.run.id, customer_id=work.run.customer_id,
+                     details={"code": problem.code, "reason": str(problem)})
+        _follow_up(work)
+
+
+def _end(run: Run, state: str, **columns: Any) -> None:
+    Run.update(state=state, finished_at=clock.now(), **columns).where(Run.id == run.id).execute()
+
+
+def _follow_up(work: _Work) -> None:
+    """Sync next what webhooks named while this run was under way; once it is committed."""
+    def ask() -> None:
+        keys = Run.select(Run.follow_up).where(Run.id == work.run.id).scalar()
+        if keys:
+            runs.request_sync(work.deployment, work.connection, trigger="webhook", requested_by="webhook", asset_keys=keys)
+    db.obj.after_commit(ask)
+
+
+def _guarded(entries: Iterable[Any]) -> Iterator[Any]:
+    """The border around a connector: what it raises by mistake becomes a failure under its own name."""
+    try:
+        yield from entries
+    except ConnectorError:
+        raise
+    except Exception as problem:
+        log.exception("the connector raised")
+        raise PluginFailed(f"The connector failed: {type(problem).__name__}") from problem
+
+
+class _heartbeat:
+    """Renews the claim beside the work, for the stretches in which the engine waits for the source."""
+
+    def __init__(self, work: _Work) -> None:
+        self._work = work
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._beat, daemon=True, name="heartbeat")
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *exc: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _beat(self) -> None:
+        pause = max(self._work.deployment.settings.run_lease_seconds / 4, 0.05)
+        mine = (Run.id == self._work.run.id) & (Run.worker == self._work.worker) & (Run.state == "running")
+        while not self._stop.wait(pause):
+            try:
+                with db.connection_context():
+                    Run.update(heartbeat_at=clock.now()).where(mine).execute()
+            except Exception:  # noqa: BLE001  the work itself meets the same trouble and tells it
+                log.warning("the heartbeat could not be written", exc_info=True)

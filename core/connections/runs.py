@@ -1,0 +1,136 @@
+"""Runs: asking for one, at most one unfinished per connection; holding, approving and discarding."""
+
+import logging
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import peewee
+from redis.exceptions import RedisError
+
+from core import audit, clock
+from core.connections.jobs import EXECUTE_RUN
+from core.connections.models import UNFINISHED, Connection, Run, RunChange
+from core.db import atomic, is_unique_violation
+from core.deployment import Deployment
+from core.errors import Conflict, NotFound
+from core.ids import new_id
+from core.scope import Scope
+
+log = logging.getLogger(__name__)
+MOST_ATTEMPTS = 5
+
+
+def request_sync(deployment: Deployment, connection: Connection, *, trigger: str, requested_by: str,
+                 asset_keys: Sequence[str] | None = None) -> Run:
+    """Record a run and hand it to the workers; the unfinished one, when there is one already.
+
+    :param asset_keys: the assets to sync; None for everything. Keys that come while a run is under way are synced after it.
+    """
+    run = _recorded(connection, trigger, requested_by, list(asset_keys) if asset_keys else None)
+    if run is None:
+        run = _joined(connection, asset_keys)
+    enqueue(deployment, run)
+    return run
+
+
+def _recorded(connection: Connection, trigger: str, requested_by: str, asset_keys: list[str] | None) -> Run | None:
+    try:
+        with atomic():
+            run = Run.create(id=new_id("run"), customer_id=connection.customer_id, connection_id=connection.id, source=connection.source,
+                             trigger=trigger, requested_by=requested_by, asset_keys=asset_keys, state="queued", requested_at=clock.now())
+            audit.record("run.requested", actor=requested_by, target=run.id, customer_id=connection.customer_id,
+                         details={"source": connection.source, "trigger": trigger, "assets": asset_keys})
+            return run
+    except peewee.IntegrityError as problem:
+        if not is_unique_violation(problem):
+            raise
+        return None
+
+
+def _joined(connection: Connection, asset_keys: Sequence[str] | None) -> Run:
+    """The unfinished run that refused ours; assets named meanwhile are noted on it, to be synced next."""
+    with atomic():
+        run = Run.select().where(Run.connection_id == connection.id, Run.state.in_(UNFINISHED)).get_or_none()
+        if run is None:  # it ended in this very moment
+            raise Conflict("A sync of this connection just ended; ask again")
+        if asset_keys:
+            run.follow_up = sorted({*(run.follow_up or ()), *asset_keys})
+            Run.update(follow_up=run.follow_up).where(Run.id == run.id).execute()
+    return run
+
+
+def enqueue(deployment: Deployment, run: Run) -> bool:
+    """Put the run's job on the queue. False when Redis is away: the run stays recorded, and the scheduler enqueues it later."""
+    try:
+        deployment.queue.enqueue(EXECUTE_RUN, job_id(run), {"run_id": run.id})
+    except RedisError as problem:
+        log.warning("run %s waits: the queue is not reachable (%s)", run.id, type(problem).__name__)
+        return False
+    return True
+
+
+def job_id(run: Run) -> str:
+    """One job per attempt, so that a second request for the same attempt changes nothing."""
+    return f"{run.id}-{run.attempt}"
+
+
+def find(scope: Scope, run_id: str) -> Run:
+    """:raises NotFound: also when the run belongs to somebody else."""
+    run = Run.within(scope).where(Run.id == run_id).get_or_none()
+    if run is None:
+        raise NotFound("There is no such run")
+    return run
+
+
+def approve(deployment: Deployment, scope: Scope, run_id: str, *, actor: str) -> Run:
+    """Carry out what a held run found due, exactly as it was shown."""
+    run = find(scope, run_id)
+    try:
+        _decide(run, "queued", actor, "run.approved", phase="closing", worker="", heartbeat_at=None)
+    except peewee.IntegrityError as problem:
+        if not is_unique_violation(problem):
+            raise
+        raise Conflict("A newer sync of this connection is under way; what this run found is out of date") from None
+    run = find(scope, run_id)
+    enqueue(deployment, run)
+    return run
+
+
+def discard(scope: Scope, run_id: str, *, actor: str) -> Run:
+    """Forget what a held run found due; nothing is closed or pruned."""
+    run = find(scope, run_id)
+    with atomic():
+        _decide(run, "discarded", actor, "run.discarded", finished_at=clock.now())
+        RunChange.delete().where(RunChange.run == run.id).execute()
+    return find(scope, run_id)
+
+
+def _decide(run: Run, state: str, actor: str, action: str, **columns: Any) -> None:
+    with atomic():
+        decided = (Run.update(state=state, decided_by=actor, **columns).where(Run.id == run.id, Run.state == "held").execute())
+        if not decided:
+            raise Conflict(f"Only a held run can be decided; this one is {run.state}")
+        audit.record(action, actor=actor, target=run.id, customer_id=run.customer_id, details=run.plan)
+
+
+def supersede_held(connection_id: str, by: str) -> None:
+    """A newer run makes what older held ones found out of date."""
+    held = [row.id for row in Run.select(Run.id).where(Run.connection_id == connection_id, Run.state == "held")]
+    if held:
+        with atomic():
+            outdated = {"state": "discarded", "decided_by": by, "reason": f"superseded by {by}"}
+            Run.update(outdated).where(Run.id.in_(held), Run.state == "held").execute()
+            RunChange.delete().where(RunChange.run.in_(held)).execute()
+
+
+def listing(scope: Scope, *, source: str | None = None, states: Iterable[str] = (), before: int | None = None,
+            limit: int = 50) -> list[Run]:
+    """The newest runs first; ``before`` is the ``requested_at`` of the last one of the page before."""
+    query = Run.within(scope).order_by(Run.requested_at.desc(), Run.id.desc()).limit(limit)
+    if source:
+        query = query.where(Run.source == source)
+    if states:
+        query = query.where(Run.state.in_(list(states)))
+    if before is not None:
+        query = query.where(Run.requested_at < before)
+    return list(query)

@@ -1,0 +1,40 @@
+"""The texts of rules, fetched once for each customer and source."""
+
+from collections.abc import Callable, Iterable, Sequence
+
+import nh3
+
+from core import clock
+from core.db import JsonField, atomic
+from core.db.bulk import bulk_upsert, rows_by_key
+from core.findings.models import Rule
+from core.findings.rows import clean
+from core.hooks.contracts import RuleDraft
+
+_COLUMNS = ("customer_id", "source", "key", "name", "description", "cwe", "url", "updated_at")
+_KEY = ("customer_id", "source", "key")
+_AT_ONCE = 100
+_LINKS = {"http", "https"}
+
+
+def store_missing(customer_id: str, source: str, keys: Iterable[str], fetch: Callable[[Sequence[str]], Iterable[RuleDraft]]) -> int:
+    """Fetch and keep the rules that are not here yet; returns how many came. A rule that the source does not know is kept
+    with its key as its name, so that it is not asked for again."""
+    wanted = sorted({key[:300] for key in keys})
+    fixed = {"customer_id": customer_id, "source": source}
+    known = {key for (key,) in rows_by_key(Rule, ("key",), fixed, "key", wanted)}
+    missing = [key for key in wanted if key not in known]
+    for start in range(0, len(missing), _AT_ONCE):
+        asked = missing[start:start + _AT_ONCE]
+        drafts = {draft.key: draft for draft in fetch(asked)}
+        rows = [_row(customer_id, source, key, drafts.get(key) or RuleDraft(key, key)) for key in asked]
+        with atomic():
+            bulk_upsert(Rule, _COLUMNS, rows, conflict=_KEY, update=_COLUMNS[3:])
+    return len(missing)
+
+
+def _row(customer_id: str, source: str, key: str, draft: RuleDraft) -> tuple:
+    """HTML from a source is cleaned before it is stored, so that nothing downstream has to remember to."""
+    description = nh3.clean(clean(draft.description), url_schemes=_LINKS, link_rel="noopener noreferrer nofollow")
+    return (customer_id, source, key, clean(draft.name)[:500], description, JsonField().db_value(list(draft.cwe)), clean(draft.url)[:2000],
+            clock.now())
