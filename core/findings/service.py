@@ -1,0 +1,125 @@
+"""Reading findings: filtered pages by keyset, bounded counts, one finding with its history."""
+
+import heapq
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import peewee
+
+from core.assets.models import Asset, AssetGroup, GroupMember
+from core.errors import NotFound
+from core.findings.models import Finding, FindingEvent, Rule
+from core.findings.state import Status
+from core.hooks.contracts import Severity
+from core.ids import finding_key
+from core.scope import Scope
+
+COUNT_LIMIT = 1000  # counting stops here: nobody reads page 10 of a list, and an exact count costs a scan
+LARGEST_PAGE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """What a list of findings is narrowed to; empty fields narrow nothing, except that ``states`` is open findings by default."""
+
+    states: tuple[Status, ...] = (Status.OPEN,)
+    severities: tuple[Severity, ...] = ()
+    sources: tuple[str, ...] = ()
+    asset_id: str = ""
+    group_id: str = ""
+    text: str = ""
+    cwe: int | None = None
+    category: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Findings from the most severe and newest on. ``after`` continues the list; None at its end."""
+
+    findings: list[Finding]
+    assets: dict[str, Asset]
+    after: tuple[int, int] | None
+
+
+def page(scope: Scope, wanted: Filter, *, after: tuple[int, int] | None = None, limit: int = 100) -> Page:
+    """One page, ordered by severity, then newest. One statement for each state asked for, and one for the assets.
+
+    :param after: severity and key of the last finding of the page before.
+    """
+    lists = [list(_narrowed(scope, wanted, state, after).order_by(Finding.severity.desc(), Finding.id.desc()).limit(limit + 1))
+             for state in dict.fromkeys(wanted.states)]
+    merged = list(heapq.merge(*lists, key=lambda finding: (-finding.severity, -finding.id)))
+    found = merged[:limit]
+    last = found[-1] if len(merged) > limit else None
+    return Page(found, assets_of(found), (last.severity, last.id) if last else None)
+
+
+def count(scope: Scope, wanted: Filter) -> tuple[int, bool]:
+    """How many findings there are, up to ``COUNT_LIMIT``, and whether that is all."""
+    number = 0
+    for state in dict.fromkeys(wanted.states):
+        bounded = _narrowed(scope, wanted, state, None).select(Finding.id).limit(COUNT_LIMIT + 1 - number)
+        number += peewee.Select([bounded], [peewee.fn.COUNT(peewee.SQL("1"))]).bind(Finding._meta.database).scalar()
+        if number > COUNT_LIMIT:
+            return COUNT_LIMIT, False
+    return number, True
+
+
+def _narrowed(scope: Scope, wanted: Filter, state: Status, after: tuple[int, int] | None) -> peewee.ModelSelect:
+    query = Finding.within(scope).where(Finding.status == str(state))
+    if wanted.severities:
+        query = query.where(Finding.severity.in_([int(severity) for severity in wanted.severities]))
+    if wanted.sources:
+        query = query.where(Finding.source.in_(list(wanted.sources)))
+    if wanted.asset_id:
+        query = query.where(Finding.asset_id == wanted.asset_id)
+    if wanted.group_id:
+        visible = AssetGroup.visible_in(scope).select(AssetGroup.id).where(AssetGroup.id == wanted.group_id)
+        members = GroupMember.select(GroupMember.asset).where(GroupMember.customer_id == scope.customer_id, GroupMember.group.in_(visible))
+        query = query.where(Finding.asset_id.in_(members))
+    if wanted.category:
+        query = query.where(Finding.category == wanted.category)
+    if wanted.cwe is not None:
+        query = query.where(Finding.cwe.contains(f",{wanted.cwe},"))
+    if wanted.text:
+        query = query.where(Finding.title.contains(wanted.text) | Finding.path.contains(wanted.text)
+                            | Finding.rule_key.contains(wanted.text) | Finding.cve.contains(wanted.text))
+    if after is not None:
+        query = query.where(peewee.Tuple(Finding.severity, Finding.id) < peewee.Tuple(*after))
+    return query
+
+
+def assets_of(findings: Iterable[Finding]) -> dict[str, Asset]:
+    """The assets of some findings, by id, in one statement."""
+    wanted = {finding.asset_id for finding in findings}
+    return {asset.id: asset for asset in Asset.select().where(Asset.id.in_(sorted(wanted)))} if wanted else {}
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A finding with all that is known of it."""
+
+    finding: Finding
+    asset: Asset
+    rule: Rule | None
+    events: Sequence[FindingEvent]
+
+    @property
+    def details(self) -> dict[str, Any]:
+        return json.loads(self.finding.details)
+
+
+def opened(scope: Scope, public_id: str) -> Opened:
+    """One finding with its asset, rule and history, newest first.
+
+    :raises NotFound: also when the finding belongs to somebody else.
+    """
+    key = finding_key(public_id)
+    finding = None if key is None else Finding.within(scope).where(Finding.id == key).get_or_none()
+    if finding is None:
+        raise NotFound("There is no such finding")
+    rule = Rule.get_or_none(Rule.customer_id == finding.customer_id, Rule.source == finding.source, Rule.key == finding.rule_key)
+    events = FindingEvent.select().where(FindingEvent.customer_id == finding.customer_id, FindingEvent.finding_id == finding.id)
+    return Opened(finding, Asset.get_by_id(finding.asset_id), rule, list(events.order_by(FindingEvent.id.desc()).limit(500)))

@@ -1,0 +1,103 @@
+"""The one place that adds severities up: totals over sets of assets, each asset once however many groups hold it.
+
+Every figure of a dashboard is a sum over assets' rollups, so its cost grows with assets, not with findings.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import peewee
+
+from core.assets.models import Asset, AssetGroup, GroupMember
+from core.hooks.contracts import Discipline, Severity
+from core.scope import Scope
+
+_OPEN = {Severity.CRITICAL: Asset.open_critical, Severity.HIGH: Asset.open_high, Severity.MEDIUM: Asset.open_medium,
+         Severity.LOW: Asset.open_low, Severity.INFO: Asset.open_info}
+_COUNTED = (*_OPEN.values(), Asset.findings_total, Asset.findings_remediated)
+
+
+@dataclass(slots=True)
+class Totals:
+    """Sums over some assets. The portal's ``total`` counts critical to low: its documented blocks have no place for info."""
+
+    critical: int = 0
+    high: int = 0
+    medium: int = 0
+    low: int = 0
+    info: int = 0
+    findings: int = 0
+    remediated: int = 0
+    assets: int = 0
+    updated_at: int | None = None
+
+    @property
+    def total(self) -> int:
+        """Open findings, critical to low."""
+        return self.critical + self.high + self.medium + self.low
+
+    def __iadd__(self, other: "Totals") -> "Totals":
+        for name in ("critical", "high", "medium", "low", "info", "findings", "remediated", "assets"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.updated_at = max((moment for moment in (self.updated_at, other.updated_at) if moment is not None), default=None)
+        return self
+
+
+@dataclass(slots=True)
+class Union:
+    """The totals of a scope, by discipline and source."""
+
+    parts: dict[tuple[Discipline, str], Totals] = field(default_factory=dict)
+
+    def of(self, discipline: Discipline | None = None, source: str | None = None) -> Totals:
+        """Summed over the parts that fit; no asset is in two parts."""
+        totals = Totals()
+        for (part_discipline, part_source), part in self.parts.items():
+            if discipline in (None, part_discipline) and source in (None, part_source):
+                totals += part
+        return totals
+
+
+def visible_assets(scope: Scope) -> peewee.ModelSelect:
+    """The scope's living assets that are in at least one visible group: the set that all totals are over."""
+    member = GroupMember.select(GroupMember.asset).where(GroupMember.customer_id == scope.customer_id,
+                                                         GroupMember.group.in_(_visible_groups(scope)))
+    return Asset.within(scope).where(Asset.id.in_(member))
+
+
+def _visible_groups(scope: Scope) -> peewee.ModelSelect:
+    return AssetGroup.visible_in(scope).select(AssetGroup.id)
+
+
+def union(scope: Scope) -> Union:
+    """Totals over the set of visible assets, in one statement."""
+    rows = visible_assets(scope).select(Asset.discipline, Asset.source, *_sums()).group_by(Asset.discipline, Asset.source).tuples()
+    return Union({(Discipline(discipline), source): _totals(sums) for discipline, source, *sums in rows})
+
+
+def per_group(scope: Scope) -> dict[tuple[str, Discipline], Totals]:
+    """Totals of each visible group by discipline, in one statement. An asset counts in every group that holds it."""
+    rows = (Asset.within(scope).select(GroupMember.group, Asset.discipline, *_sums())
+            .join(GroupMember, on=(GroupMember.asset == Asset.id) & (GroupMember.customer_id == Asset.customer_id))
+            .where(GroupMember.group.in_(_visible_groups(scope)))
+            .group_by(GroupMember.group, Asset.discipline).tuples())
+    return {(group_id, Discipline(discipline)): _totals(sums) for group_id, discipline, *sums in rows}
+
+
+def top_assets(scope: Scope, limit: int, sources: Iterable[str] | None = None) -> list[Asset]:
+    """The visible assets with the most severe open findings: by critical, then high, medium, low."""
+    query = visible_assets(scope)
+    if sources is not None:
+        query = query.where(Asset.source.in_(list(sources)))
+    open_findings = Asset.open_critical + Asset.open_high + Asset.open_medium + Asset.open_low
+    return list(query.where(open_findings > 0).order_by(Asset.open_critical.desc(), Asset.open_high.desc(), Asset.open_medium.desc(),
+                                                        Asset.open_low.desc(), Asset.name, Asset.id).limit(limit))
+
+
+def _sums() -> list[peewee.Node]:
+    return [*(peewee.fn.SUM(column) for column in _COUNTED), peewee.fn.COUNT(Asset.id), peewee.fn.MAX(Asset.synced_at)]
+
+
+def _totals(sums: list) -> Totals:
+    *numbers, updated_at = sums
+    return Totals(*map(int, numbers), updated_at)

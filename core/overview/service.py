@@ -1,0 +1,140 @@
+"""The portal's aggregates, each from a constant number of statements whatever the number of findings."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from core.assets.models import Asset, AssetGroup
+from core.findings import service as findings
+from core.findings.models import Finding
+from core.findings.state import Status
+from core.hooks.contracts import Discipline, Severity
+from core.overview import kernel
+from core.overview.kernel import Totals
+from core.scope import Scope
+
+SONAR = "sonarqube"
+TOP_ASSETS = 10
+MOST_OFFENSIVE_FINDINGS = 1000  # the document sets no page for the list; more would stall every dashboard that reads it
+
+#: names and colours of the provider donut; the document fixes those of the vault and Snyk
+_PROVIDERS = {"secure_vault": ("vault", "Secure Vault", "#0891b2"), "snyk": ("snyk", "Snyk", "#db2777"),
+              "sonarqube": ("sonar", "SonarQube", "#2563eb"), "checkmarx": ("checkmarx", "Checkmarx", "#7c3aed")}
+_OTHER_FILLS = ("#0d9488", "#ca8a04", "#9333ea", "#475569")
+SEVERITY_FILLS = {"critical": "#dc2626", "high": "#ea580c", "medium": "#ca8a04", "low": "#2563eb"}
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """One slice of a donut."""
+
+    key: str
+    name: str
+    value: int
+    fill: str
+
+
+@dataclass(frozen=True, slots=True)
+class OffensiveFinding:
+    """An open offensive finding with the environment or folder that it hangs on."""
+
+    finding: Finding
+    asset: Asset
+    details: dict
+
+
+@dataclass(frozen=True, slots=True)
+class ManagedAssets:
+    """What ``GET /api/manage-assets`` answers."""
+
+    application: Totals
+    offensive: Totals
+    offensive_findings: Sequence[OffensiveFinding]
+
+
+@dataclass(frozen=True, slots=True)
+class GroupRow:
+    """One row of ``GET /api/security-overview``."""
+
+    group: AssetGroup
+    application: Totals
+    offensive: Totals
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """What ``GET /api/dashboard/overview`` answers, and the Security Overview page shows."""
+
+    is_limited_to_groups: bool
+    groups: int
+    totals: Totals
+    provider_donut: Sequence[Slice]
+    severity_donut: Sequence[Slice]
+    top_assets: Sequence[Asset]
+    merges_sonar: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SonarOverview:
+    """What ``GET /api/dashboard/overview/sonar`` answers."""
+
+    totals: Totals
+    projects: Sequence[Asset]
+    top_assets: Sequence[Asset]
+
+
+def managed_assets(scope: Scope) -> ManagedAssets:
+    """Open findings of the union of visible groups, application against offensive, with the offensive ones listed."""
+    union = kernel.union(scope)
+    offensive = union.of(Discipline.OFFSEC)
+    return ManagedAssets(union.of(Discipline.APPSEC), offensive, _offensive_findings(scope) if offensive.assets else ())
+
+
+def _offensive_findings(scope: Scope) -> list[OffensiveFinding]:
+    assets = kernel.visible_assets(scope).where(Asset.discipline == Discipline.OFFSEC)
+    found = list(Finding.within(scope).where(Finding.status == Status.OPEN, Finding.asset_id.in_(assets.select(Asset.id)))
+                 .order_by(Finding.severity.desc(), Finding.id.desc()).limit(MOST_OFFENSIVE_FINDINGS))
+    by_id = findings.assets_of(found)
+    return [OffensiveFinding(finding, by_id[finding.asset_id], json.loads(finding.details)) for finding in found]
+
+
+def group_rows(scope: Scope) -> list[GroupRow]:
+    """One row for each visible group; adding rows up counts an asset once for every group that holds it."""
+    totals = kernel.per_group(scope)
+    groups = AssetGroup.visible_in(scope).order_by(AssetGroup.name, AssetGroup.id)
+    return [GroupRow(group, totals.get((group.id, Discipline.APPSEC), Totals()), totals.get((group.id, Discipline.OFFSEC), Totals()))
+            for group in groups]
+
+
+def overview(scope: Scope) -> Overview:
+    """The dashboard's figures; group-scoped ones never ask for the Sonar merge."""
+    union = kernel.union(scope)
+    totals = union.of()
+    has_sonar = any(source == SONAR for _, source in union.parts)
+    return Overview(scope.is_limited_to_groups, AssetGroup.visible_in(scope).count(), totals, _providers(union), _severities(totals),
+                    kernel.top_assets(scope, TOP_ASSETS), has_sonar and not scope.is_limited_to_groups)
+
+
+def sonar(scope: Scope) -> SonarOverview:
+    """Sonar's own figures per project, and the top assets with these merged in."""
+    projects = kernel.visible_assets(scope).where(Asset.source == SONAR).order_by(Asset.name, Asset.id)
+    return SonarOverview(kernel.union(scope).of(source=SONAR), list(projects), kernel.top_assets(scope, TOP_ASSETS))
+
+
+def _providers(union: kernel.Union) -> list[Slice]:
+    sources = sorted({source for _, source in union.parts})
+    others = iter(_OTHER_FILLS * (len(sources) // len(_OTHER_FILLS) + 1))
+    slices = []
+    for source in sources:
+        key, name, fill = _PROVIDERS.get(source) or (source, source.replace("_", " ").title(), next(others))
+        slices.append(Slice(key, name, union.of(source=source).total, fill))
+    return slices
+
+
+def _severities(totals: Totals) -> list[Slice]:
+    return [Slice(name, name.capitalize(), getattr(totals, name), fill) for name, fill in SEVERITY_FILLS.items()]
+
+
+def severity_counts(asset: Asset) -> dict[Severity, int]:
+    """An asset's open findings by severity."""
+    return {severity: getattr(asset, f"open_{severity.name.lower()}") for severity in Severity}
