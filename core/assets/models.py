@@ -36,7 +36,16 @@ class Asset(Model):
     @classmethod
     def within(cls, scope: Scope) -> peewee.ModelSelect:
         """The living assets of a scope: of its customer, in its groups when it is limited to some, of sources that are on."""
-        query = cls.select().where(cls.customer_id == scope.customer_id, cls.pruned_at.is_null())
+        return cls._of(scope).where(cls.pruned_at.is_null())
+
+    @classmethod
+    def pruned_within(cls, scope: Scope) -> peewee.ModelSelect:
+        """The scope's assets that were pruned and can still be restored."""
+        return cls._of(scope).where(cls.pruned_at.is_null(False))
+
+    @classmethod
+    def _of(cls, scope: Scope) -> peewee.ModelSelect:
+        query = cls.select().where(cls.customer_id == scope.customer_id)
         if scope.hidden_sources:
             query = query.where(cls.source.not_in(sorted(scope.hidden_sources)))
         if scope.group_ids is not None:

@@ -123,14 +123,14 @@ def supersede_held(connection_id: str, by: str) -> None:
             RunChange.delete().where(RunChange.run.in_(held)).execute()
 
 
-def listing(scope: Scope, *, source: str | None = None, states: Iterable[str] = (), before: int | None = None,
+def listing(scope: Scope, *, source: str | None = None, states: Iterable[str] = (), before: tuple[int, str] | None = None,
             limit: int = 50) -> list[Run]:
-    """The newest runs first; ``before`` is the ``requested_at`` of the last one of the page before."""
+    """The newest runs first; ``before`` has ``requested_at`` and id of the last one of the page before."""
     query = Run.within(scope).order_by(Run.requested_at.desc(), Run.id.desc()).limit(limit)
     if source:
         query = query.where(Run.source == source)
     if states:
         query = query.where(Run.state.in_(list(states)))
     if before is not None:
-        query = query.where(Run.requested_at < before)
+        query = query.where(peewee.Tuple(Run.requested_at, Run.id) < peewee.Tuple(*before))
     return list(query)

@@ -10,7 +10,8 @@ import peewee
 from marshmallow import ValidationError, fields
 
 from core import audit, clock
-from core.assets.models import AssetGroup
+from core.assets import catalog
+from core.assets.models import Asset, AssetGroup
 from core.connections import health
 from core.connections.models import UNFINISHED, Connection, Run
 from core.credentials import service as credentials
@@ -83,10 +84,11 @@ def configure(deployment: Deployment, scope: Scope, connector: Connector, given:
     try:
         with atomic():
             if connection is None:
-                connection = _created(scope, connector, settings, sealed, interval_minutes, group_id, deployment)
+                connection = _created(deployment, scope, connector, settings, sealed, interval_minutes, group_id, actor)
                 action = "connection.created"
             else:
-                credentials.replace(deployment.keyring, scope.customer_id, connection.credential_id, sealed)
+                credentials.replace(deployment.keyring, scope.customer_id, connection.credential_id,
+                                    {**dict.fromkeys(secret_fields(connector)), **sealed}, actor=actor)
                 _changed(connection, settings, interval_minutes, group_id)
                 action = "connection.changed"
             audit.record(action, actor=actor, target=connection.id, customer_id=scope.customer_id,
@@ -98,13 +100,14 @@ def configure(deployment: Deployment, scope: Scope, connector: Connector, given:
     return Connection.get_by_id(connection.id)
 
 
-def _created(scope: Scope, connector: Connector, settings: dict, sealed: dict[str, str], interval: int | None, group_id: str | None,
-             deployment: Deployment) -> Connection:
+def _created(deployment: Deployment, scope: Scope, connector: Connector, settings: dict, sealed: dict[str, str], interval: int | None,
+             group_id: str | None, actor: str) -> Connection:
     now = clock.now()
     if group_id is None:
         group_id = AssetGroup.create(id=new_id("grp"), customer_id=scope.customer_id, name=f"{connector.title} projects", created_at=now,
                                      updated_at=now).id
-    credential_id = credentials.store(deployment.keyring, scope.customer_id, connector.source, connector.title, sealed)
+    credential_id = credentials.store(deployment.keyring, scope.customer_id, f"connection.{connector.source}", connector.title, sealed,
+                                      actor=actor)
     return Connection.create(id=new_id("con"), customer_id=scope.customer_id, source=connector.source, name=connector.title,
                              settings=settings, credential_id=credential_id, interval_minutes=interval, next_due_at=_due(interval, now),
                              group_id=group_id, webhook_key=secrets.token_urlsafe(24), created_at=now, updated_at=now)
@@ -124,16 +127,13 @@ def remove(deployment: Deployment, scope: Scope, source: str, *, actor: str) -> 
 
     :raises Conflict: while a run of it is under way.
     """
-    from core.assets import catalog
-    from core.assets.models import Asset
-
     connection = must_find(scope, source)
     with atomic():
         if Run.select().where(Run.connection_id == connection.id, Run.state.in_(UNFINISHED)).exists():
             raise Conflict("A sync of this connection is under way; wait for its end")
         living = Asset.select(Asset.id).where(Asset.customer_id == scope.customer_id, Asset.connection_id == connection.id)
         catalog.prune(scope.customer_id, [key for (key,) in living.tuples()])
-        credentials.delete(scope.customer_id, connection.credential_id)
+        credentials.delete(scope.customer_id, connection.credential_id, actor=actor)
         Connection.delete().where(Connection.id == connection.id).execute()
         audit.record("connection.removed", actor=actor, target=connection.id, customer_id=scope.customer_id, details={"source": source})
 

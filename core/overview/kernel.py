@@ -100,4 +100,5 @@ def _sums() -> list[peewee.Node]:
 
 def _totals(sums: list) -> Totals:
     *numbers, updated_at = sums
-    return Totals(*map(int, numbers), updated_at)
+    critical, high, medium, low, info, findings, remediated, assets = map(int, numbers)
+    return Totals(critical, high, medium, low, info, findings, remediated, assets, updated_at)
