@@ -9,13 +9,15 @@ from core.assets.groups import GroupDraft, ReplaceMode
 from core.assets.models import Asset
 from core.assets.schemas import AssetFilterSchema, AssetPageSchema, AssetSchema, GroupListSchema, ReplaceGroupsSchema
 from core.http.access import current_principal, current_scope, requires
-from core.http.paging import cursor_of, key_of
+from core.http.caching import revalidated
+from core.http.paging import cursor_after, key_of
 
 blp = Blueprint("assets", __name__, url_prefix="/api", description="Assets and unified asset groups")
 
 
 @blp.get("/asset-groups")
 @requires("group.read")
+@revalidated
 @blp.response(200, GroupListSchema)
 def list_groups() -> dict[str, Any]:
     """Unified groups visible in the session's organization: MSP-wide ones (``customerId`` null) and its own."""
@@ -42,13 +44,14 @@ def replace_groups(body: dict[str, Any]) -> dict[str, Any]:
 
 @blp.get("/assets")
 @requires("asset.list")
+@revalidated
 @blp.arguments(AssetFilterSchema, location="query")
 @blp.response(200, AssetPageSchema)
 def list_assets(wanted: dict[str, Any]) -> dict[str, Any]:
     """Assets by name, grouped or not, each with its open counts."""
     assets, after = service.page(current_scope(), source=wanted["source"], text=wanted["text"], pruned=wanted["pruned"],
                                  after=key_of(wanted["cursor"], str, str), limit=wanted["limit"])
-    return {"assets": assets, "next_cursor": cursor_of(after)}
+    return {"assets": assets, "next_cursor": cursor_after(after)}
 
 
 @blp.post("/assets/<asset_id>/restore")

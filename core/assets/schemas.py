@@ -5,6 +5,7 @@ from typing import Any
 from marshmallow import EXCLUDE, fields, post_load, validate
 
 from core.assets.groups import GroupDraft, ReplaceMode
+from core.http.paging import PageArgs
 from core.http.schemas import CamelSchema, IsoInstant, LineStr, SafeStr
 
 MOST_GROUPS, MOST_MEMBERS = 1000, 20_000
@@ -82,9 +83,7 @@ class AssetPageSchema(CamelSchema):
     next_cursor = fields.Str(allow_none=True)
 
 
-class AssetFilterSchema(CamelSchema):
+class AssetFilterSchema(PageArgs):
     source = fields.Str(load_default="")
     text = SafeStr(load_default="", validate=validate.Length(max=200))
     pruned = fields.Bool(load_default=False, metadata={"description": "true: those that can be restored"})
-    cursor = fields.Str(load_default="")
-    limit = fields.Int(load_default=100, validate=validate.Range(min=1, max=500))

@@ -1,9 +1,8 @@
-"""The job functions that a worker may run: the whole allow-list."""
+"""What workers run. ``core.jobs.queue`` has the allow-list that names it."""
 
 from core import deployment
 
 EXECUTE_RUN = "core.connections.jobs.execute_run"
-ALLOWED = frozenset({EXECUTE_RUN})
 
 
 def execute_run(run_id: str) -> None:

@@ -24,7 +24,7 @@ from core.errors import BadRequest, NotFound
 from core.hooks.contracts import Connector, ReceivesWebhooks
 from core.http.access import current_principal, current_scope, public, requires
 from core.http.deployed import deployment
-from core.http.paging import cursor_of, key_of
+from core.http.paging import cursor_after, key_of
 from core.http.schemas import camel
 
 blp = Blueprint("integrations", __name__, url_prefix="/api/integrations", description="Sources: configure, validate, sync")
@@ -119,7 +119,7 @@ def list_runs(wanted: dict[str, Any]) -> dict[str, Any]:
     found = runs.listing(current_scope(), source=wanted["source"] or None, states=[wanted["state"]] if wanted["state"] else [],
                          before=key_of(wanted["cursor"], int, str), limit=wanted["limit"] + 1)
     page, more = found[:wanted["limit"]], len(found) > wanted["limit"]
-    return {"runs": page, "next_cursor": cursor_of((page[-1].requested_at, page[-1].id) if more else None)}
+    return {"runs": page, "next_cursor": cursor_after((page[-1].requested_at, page[-1].id) if more else None)}
 
 
 @runs_blp.get("/<run_id>")

@@ -7,6 +7,7 @@ from marshmallow import fields, validate
 from core.connections.models import Connection
 from core.connections.service import form_of
 from core.hooks.contracts import Connector, ReceivesWebhooks
+from core.http.paging import PageArgs
 from core.http.schemas import CamelSchema, IsoInstant, SafeStr, camel
 
 RUN_STATES = ("queued", "running", "succeeded", "partial", "failed", "held", "discarded")
@@ -96,11 +97,9 @@ class RunListSchema(CamelSchema):
     next_cursor = fields.Str(allow_none=True)
 
 
-class RunFilterSchema(CamelSchema):
+class RunFilterSchema(PageArgs):
     source = SafeStr(load_default="", validate=validate.Length(max=32))
     state = fields.Str(load_default="", validate=validate.OneOf(["", *RUN_STATES]))
-    cursor = fields.Str(load_default="")
-    limit = fields.Int(load_default=50, validate=validate.Range(min=1, max=200))
 
 
 def webhook_path(connection: Connection) -> str:

@@ -9,13 +9,15 @@ from core.findings.models import Finding
 from core.findings.schemas import FindingFilterSchema, FindingPageSchema, OpenedFindingSchema, shown, shown_whole
 from core.findings.service import Filter
 from core.http.access import CustomerFrom, current_scope, requires
-from core.http.paging import cursor_of, key_of
+from core.http.caching import revalidated
+from core.http.paging import cursor_after, key_of
 
 blp = Blueprint("findings", __name__, url_prefix="/api/findings", description="Findings of all sources")
 
 
 @blp.get("")
 @requires("finding.list", customer=CustomerFrom.HEADER_OR_SESSION)
+@revalidated
 @blp.arguments(FindingFilterSchema, location="query")
 @blp.response(200, FindingPageSchema)
 def list_findings(wanted: dict[str, Any]) -> dict[str, Any]:
@@ -30,7 +32,7 @@ def list_findings(wanted: dict[str, Any]) -> dict[str, Any]:
     page = service.page(scope, narrowed, after=key_of(wanted["cursor"], int, int), limit=wanted["limit"])
     value, is_exact = service.count(scope, narrowed)
     return {"findings": [shown(finding, page.assets) for finding in page.findings], "count": {"value": value, "is_exact": is_exact},
-            "next_cursor": cursor_of(page.after)}
+            "next_cursor": cursor_after(page.after)}
 
 
 @blp.get("/<finding_id>")

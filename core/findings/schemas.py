@@ -6,9 +6,10 @@ from marshmallow import ValidationError, fields, validate
 
 from core.assets.models import Asset
 from core.findings.models import Finding, FindingEvent
-from core.findings.service import LARGEST_PAGE, Opened
+from core.findings.service import Opened
 from core.findings.state import Status
 from core.hooks.contracts import Severity
+from core.http.paging import PageArgs
 from core.http.schemas import CamelSchema, IsoInstant, SafeStr
 from core.ids import finding_public_id
 
@@ -43,7 +44,7 @@ class _Cwe(fields.Field):
         return int(number)
 
 
-class FindingFilterSchema(CamelSchema):
+class FindingFilterSchema(PageArgs):
     state = _Words(_STATES, load_default=(Status.OPEN,))
     severity = _Words(_SEVERITIES, load_default=())
     source = SafeStr(load_default="", validate=validate.Length(max=200))
@@ -52,8 +53,6 @@ class FindingFilterSchema(CamelSchema):
     text = SafeStr(load_default="", validate=validate.Length(max=200))
     category = SafeStr(load_default="", validate=validate.Length(max=32))
     cwe = _Cwe(load_default=None, metadata={"type": "string"})
-    cursor = fields.Str(load_default="")
-    limit = fields.Int(load_default=100, validate=validate.Range(min=1, max=LARGEST_PAGE))
 
 
 class FindingSchema(CamelSchema):

@@ -17,7 +17,6 @@ from core.ids import finding_key
 from core.scope import Scope
 
 COUNT_LIMIT = 1000  # counting stops here: nobody reads page 10 of a list, and an exact count costs a scan
-LARGEST_PAGE = 200
 
 
 @dataclass(frozen=True, slots=True)

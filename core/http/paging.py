@@ -24,18 +24,22 @@ class PageArgs(CamelSchema):
         "description": "The nextCursor of the page before; none for the first page"})
 
 
-def cursor_after(key: Sequence[int | str]) -> str:
-    """An opaque text that holds the sort key of the last row shown."""
+def cursor_after(key: Sequence[int | str] | None) -> str | None:
+    """An opaque text that holds the sort key of the last row shown; None at the end of the listing."""
+    if key is None:
+        return None
     text = json.dumps(list(key), separators=(",", ":")).encode()
     return base64.urlsafe_b64encode(text).rstrip(b"=").decode()
 
 
-def key_of(cursor: str, *kinds: type) -> tuple[Any, ...]:
-    """The sort key in a cursor.
+def key_of(cursor: str | None, *kinds: type) -> tuple[Any, ...] | None:
+    """The sort key in a cursor; None for the first page, which has none.
 
     :param kinds: the type of each part, ``int`` or ``str``.
     :raises BadRequest: when the text is no cursor of such a listing. A forged one can only name another place to begin.
     """
+    if not cursor:
+        return None
     try:
         padded = cursor + "=" * (-len(cursor) % 4)
         parts = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
@@ -47,8 +51,9 @@ def key_of(cursor: str, *kinds: type) -> tuple[Any, ...]:
 
 
 def _is_sound(part: Any, kind: type) -> bool:
+    """Of the kind asked for, and storable: an integer that the databases take, a text without NUL and lone surrogates."""
     if type(part) is not kind:
         return False
-    if kind is int:
+    if isinstance(part, int):
         return -_LARGEST <= part <= _LARGEST
     return not any(character == "\x00" or "\ud800" <= character <= "\udfff" for character in part)

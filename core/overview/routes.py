@@ -3,6 +3,7 @@
 from flask_smorest import Blueprint
 
 from core.http.access import CustomerFrom, current_scope, requires
+from core.http.caching import revalidated
 from core.overview import service
 from core.overview.schemas import ManagedAssetsSchema, OverviewSchema, SecurityOverviewSchema, SonarOverviewSchema, last_updated
 from core.overview.service import ManagedAssets, Overview, SonarOverview
@@ -12,6 +13,7 @@ blp = Blueprint("overview", __name__, url_prefix="/api", description="Totals ove
 
 @blp.get("/manage-assets")
 @requires("overview.read", customer=CustomerFrom.HEADER)
+@revalidated
 @blp.response(200, ManagedAssetsSchema)
 def manage_assets() -> ManagedAssets:
     """Open findings of the union of all visible asset groups, each asset once, with the offensive ones listed."""
@@ -20,6 +22,7 @@ def manage_assets() -> ManagedAssets:
 
 @blp.get("/security-overview")
 @requires("overview.read", customer=CustomerFrom.HEADER_OR_SESSION)
+@revalidated
 @blp.response(200, SecurityOverviewSchema)
 def security_overview() -> dict:
     """Totals of each visible asset group. Rows must not be added up: an asset counts in every group that holds it."""
@@ -29,6 +32,7 @@ def security_overview() -> dict:
 
 @blp.get("/dashboard/overview")
 @requires("overview.read")
+@revalidated
 @blp.response(200, OverviewSchema)
 def dashboard() -> Overview:
     """KPI figures, donuts and top assets of the session's organization; the customer headers are not read.
@@ -41,6 +45,7 @@ def dashboard() -> Overview:
 
 @blp.get("/dashboard/overview/sonar")
 @requires("overview.read")
+@revalidated
 @blp.response(200, SonarOverviewSchema)
 def dashboard_sonar() -> SonarOverview:
     """Sonar's open findings in all and per project, and the top assets with them merged."""
