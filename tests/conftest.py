@@ -1,1 +1,32 @@
+"""Fixtures for everyone; see ``tests.servers`` for databases and Redis, ``tests.factories`` for what goes into them."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from core.access import service as access
+from core.app import create_app
+from core.db import db
+from core.hooks.manager import Plugins
+from tests.factories import SETTINGS
+
 pytest_plugins = ["tests.servers"]
+
+
+@pytest.fixture
+def app(sqlite_database: str) -> Iterator[Flask]:
+    """A web app over an empty SQLite database with the shipped roles, without plugins and without a queue."""
+    settings = replace(SETTINGS, database_url=sqlite_database)
+    access.ensure_built_in_roles()
+    yield create_app(settings, plugins=Plugins(settings))
+    if not db.is_closed():
+        db.close()
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    """A browser in which nobody has signed in."""
+    return app.test_client()

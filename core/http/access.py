@@ -45,6 +45,7 @@ class Principal:
     email: str
     name: str
     via: str
+    image: str = ""
     roles: tuple[str, ...] = ()
     everywhere: frozenset[str] = frozenset()
     by_customer: Mapping[str, frozenset[str]] = field(default_factory=lambda: _NONE)
@@ -63,6 +64,23 @@ class Principal:
         """The customers of a portal user."""
         return tuple(sorted(self.by_customer)) if self.only_customer is None else (self.only_customer,)
 
+    @property
+    def actor(self) -> str:
+        """How the audit log names him."""
+        return self.email if self.via != "token" else f"{self.email} (token)"
+
+    @property
+    def session_customer_id(self) -> str | None:
+        """The customer that he works in when a request names none: the one his token is narrowed to, the one he picked
+        (as long as he may enter it), or the only one he has."""
+        if self.only_customer is not None:
+            return self.only_customer
+        if self.active_customer_id is not None and self.may_enter(self.active_customer_id):
+            return self.active_customer_id
+        if not self.is_msp and len(self.by_customer) == 1:
+            return next(iter(self.by_customer))
+        return None
+
     def may_enter(self, customer_id: str) -> bool:
         """Whether he has any business with this customer."""
         if self.only_customer is not None and customer_id != self.only_customer:
@@ -78,6 +96,10 @@ class Principal:
         held = self.everywhere if customer_id is None else self.everywhere | self.by_customer.get(customer_id, frozenset())
         return any(node_matches(pattern, node) for pattern in held)
 
+    def holds_anywhere(self, node: str) -> bool:
+        """Whether he holds ``node`` everywhere or in at least one customer."""
+        return self.holds(node) or any(self.holds(node, customer_id) for customer_id in self.home_customers)
+
 
 class CustomerFrom(StrEnum):
     """Where a route takes its customer from; the full table with its status codes is in ``core.access.gate``."""
@@ -87,6 +109,7 @@ class CustomerFrom(StrEnum):
     SESSION = "session"  # the headers are not read
     PATH = "path"  # the view's argument customer_id
     NONE = "none"  # the route belongs to no customer: nodes must be held everywhere
+    ANY = "any"  # the route tells of no customer: nodes held everywhere or in any one customer will do
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +122,9 @@ class AccessRule:
 
 
 class Gate(Protocol):
+    def identify(self) -> Principal | None:
+        """Who is asking; None when nobody signed in. Raises Unauthorized for a bearer token that is no good."""
+
     def admit(self, rule: AccessRule, view_args: Mapping[str, Any]) -> None:
         """Set ``g.principal`` and ``g.scope`` for this request, or raise Unauthorized, Forbidden or BadRequest."""
 

@@ -12,20 +12,20 @@ from core.errors import BadRequest
 from core.http.schemas import CamelSchema, SafeStr
 
 DEFAULT_LIMIT, MOST = 100, 500
-_LONGEST_CURSOR = 2000
+_LONGEST_CURSOR = 4000
 _LARGEST = 2**63 - 1
 
 
 class PageArgs(CamelSchema):
     """Query parameters of a paged listing; subclass it to add filters."""
 
-    limit = fields.Integer(strict=False, load_default=DEFAULT_LIMIT, validate=validate.Range(1, MOST))
-    cursor = SafeStr(load_default=None, validate=validate.Length(max=_LONGEST_CURSOR), metadata={
+    limit = fields.Integer(load_default=DEFAULT_LIMIT, validate=validate.Range(1, MOST))
+    cursor = SafeStr(load_default="", validate=validate.Length(max=_LONGEST_CURSOR), metadata={
         "description": "The nextCursor of the page before; none for the first page"})
 
 
 def cursor_after(key: Sequence[int | str] | None) -> str | None:
-    """An opaque text that holds the sort key of the last row shown; None at the end of the listing."""
+    """An opaque text that holds the sort key of the last row shown; None after the last page."""
     if key is None:
         return None
     text = json.dumps(list(key), separators=(",", ":")).encode()

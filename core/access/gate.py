@@ -1,0 +1,186 @@
+"""The gate in front of every view: who is asking, for which customer, and whether he may.
+
+In this order, so that nobody learns more than he should: a missing sign-in is 401 before anything of the request is read;
+a forged cross-site request is 403; then the customer is resolved by the table below; then the nodes are asked for (403).
+
+*H* is the one value of ``x-customer-id`` / ``x-pacci-customer-id`` (an empty one counts as absent), *S* the session's customer:
+the one that a token is narrowed to, else the one picked with ``PUT /api/session/customer`` while it may still be entered, else
+a portal user's only one. *May enter*: MSP staff every customer, others those they hold something in, a narrowed token its one.
+
+=====================  ==========================================================================  ==================================
+rule                   situation                                                                   answer
+=====================  ==========================================================================  ==================================
+HEADER                 no H                                                                        400 Missing x-customer-id header
+HEADER                 H given                                                                     as "customer from a header"
+HEADER_OR_SESSION      H given                                                                     as "customer from a header"
+HEADER_OR_SESSION      no H, S                                                                     as "customer from the session"
+HEADER_OR_SESSION      no H, no S                                                                  400 missing organization scope
+SESSION                headers are not read; S                                                     as "customer from the session"
+SESSION                no S                                                                        400 no active organization
+PATH                   the view's ``customer_id``                                                  as "customer from the path"
+NONE                   nodes must be held everywhere; no scope                                     403 when they are not
+ANY                    nodes must be held everywhere or in any customer; no scope                  403 when they are not
+ANY                    nodes must be held everywhere or in any customer; no scope                  403 when they are not
+---------------------  --------------------------------------------------------------------------  ----------------------------------
+customer from a        both headers, with different values                                         400 (before all else)
+header
+                       may not enter, whether or not it exists                                     403
+                       may enter as MSP staff; unknown or disabled                                 400 no active customer
+                       may enter as one of its users; disabled                                     403
+customer from the      a picked one that is disabled, MSP staff                                    400 no active organization
+session
+                       disabled, one of its users or a narrowed token                              403
+customer from the      may not enter, whether or not it exists                                     403
+path
+                       MSP staff; unknown                                                          404
+                       MSP staff; disabled                                                         admitted, to switch it on again
+                       one of its users; disabled                                                  403
+---------------------  --------------------------------------------------------------------------  ----------------------------------
+any that needs S       somebody who is no MSP staff and holds nothing in any customer              403
+=====================  ==========================================================================  ==================================
+
+Four statements at most: session with user, grants with limits, the customer, the plugins that are switched off.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from flask import g, request
+
+from core import logs
+from core.access import principals, tokens
+from core.errors import BadRequest, Forbidden, NotFound, Unauthorized
+from core.http import cookies, csrf
+from core.http.access import AccessRule, CustomerFrom, Principal
+from core.people import sessions
+from core.scope import Scope
+from core.settings import Settings
+from core.tenancy.models import Customer
+
+HEADERS = ("x-customer-id", "x-pacci-customer-id")
+_ID = re.compile(r"[0-9A-Za-z_-]{1,32}")
+
+
+class AccessGate:
+    """The one gate of a web app; see the module for its rules.
+
+    :param plugins: whose ``hidden_sources()`` go into every scope.
+    """
+
+    def __init__(self, settings: Settings, plugins: Any, csrf_secret: bytes) -> None:
+        self._settings = settings
+        self._plugins = plugins
+        self._csrf_secret = csrf_secret
+
+    def identify(self) -> Principal | None:
+        """Who is asking, looked up once per request; None when nobody is.
+
+        :raises Unauthorized: for a bearer token that is no good, even beside a good cookie.
+        """
+        if "principal" not in g:
+            g.principal = self._recognised()
+        return g.principal
+
+    def admit(self, rule: AccessRule, view_args: Mapping[str, Any]) -> None:
+        """Set ``g.principal``, and ``g.scope`` when the rule names a customer; refuses as the module says."""
+        principal = self.identify()
+        if principal is None:
+            raise Unauthorized
+        if principal.via == "session":
+            csrf.refuse_forged(self._settings, self._csrf_secret)
+        if rule.customer is CustomerFrom.ANY:
+            is_admitted = all(map(principal.holds_anywhere, rule.nodes))
+        elif rule.customer is CustomerFrom.NONE:
+            is_admitted = all(map(principal.holds, rule.nodes))
+        else:
+            customer_id = self._enter(rule.customer, principal, view_args)
+            is_admitted = all(principal.holds(node, customer_id) for node in rule.nodes)
+        if not is_admitted:
+            raise Forbidden
+
+    def _enter(self, source: CustomerFrom, principal: Principal, view_args: Mapping[str, Any]) -> str:
+        customer_id = _resolved(source, principal, view_args)
+        g.scope = Scope(customer_id, principal.group_limits.get(customer_id), self._plugins.hidden_sources())
+        logs.context.set({**logs.context.get(), "customer": customer_id})
+        return customer_id
+
+    def _recognised(self) -> Principal | None:
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() == "bearer":
+            return self._by_bearer(token.strip())
+        return self._by_cookie(request.cookies.get(cookies.session_cookie_name(self._settings), ""))
+
+    def _by_bearer(self, text: str) -> Principal:
+        token = principals.api_token_of(text) if text.startswith(tokens.PREFIX) else None
+        if token is None:
+            raise Unauthorized(headers={"WWW-Authenticate": 'Bearer error="invalid_token"'})
+        g.api_token = token
+        tokens.touch(token)
+        return principals.by_api_token(token)
+
+    def _by_cookie(self, cookie: str) -> Principal | None:
+        session = principals.session_of(cookie) if cookie else None
+        if session is None:
+            return None
+        g.user_session = session
+        if sessions.touch(session, self._settings):
+            cookies.renew_session(cookie)
+        return principals.by_session(session)
+
+
+def _resolved(source: CustomerFrom, principal: Principal, view_args: Mapping[str, Any]) -> str:
+    if source is CustomerFrom.PATH:
+        return _from_path(principal, view_args["customer_id"])
+    named = None if source is CustomerFrom.SESSION else _named_in_headers()
+    if named is not None:
+        return _from_header(principal, named)
+    if source is CustomerFrom.HEADER:
+        raise BadRequest("Missing x-customer-id header")
+    return _from_session(principal, source)
+
+
+def _named_in_headers() -> str | None:
+    given = {value for name in HEADERS if (value := request.headers.get(name, "").strip())}
+    if len(given) > 1:
+        raise BadRequest("x-customer-id and x-pacci-customer-id name different organizations")
+    return next(iter(given), None)
+
+
+def _from_header(principal: Principal, customer_id: str) -> str:
+    if not principal.may_enter(customer_id):
+        raise Forbidden
+    if _status_of(customer_id) != "active":
+        if principal.is_msp:
+            raise BadRequest("x-customer-id does not name an active customer")
+        raise Forbidden
+    return customer_id
+
+
+def _from_session(principal: Principal, source: CustomerFrom) -> str:
+    customer_id = principal.session_customer_id
+    if customer_id is not None and _status_of(customer_id) == "active":
+        return customer_id
+    if not principal.is_msp and (customer_id is not None or not principal.by_customer):
+        raise Forbidden
+    if source is CustomerFrom.HEADER_OR_SESSION:
+        raise BadRequest("The request has a missing organization scope: send x-customer-id or select an organization")
+    raise BadRequest("There is no active organization: select one first")
+
+
+def _from_path(principal: Principal, customer_id: str) -> str:
+    if not principal.may_enter(customer_id):
+        raise Forbidden
+    status = _status_of(customer_id)
+    if status is None:
+        raise NotFound("There is no such customer")
+    if status != "active" and not principal.is_msp:
+        raise Forbidden
+    return customer_id
+
+
+def _status_of(customer_id: str) -> str | None:
+    if not _ID.fullmatch(customer_id):
+        return None
+    found = Customer.select(Customer.status).where(Customer.id == customer_id).tuples().first()
+    return found[0] if found else None

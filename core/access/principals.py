@@ -1,0 +1,89 @@
+"""From a cookie or a token to a principal, in two statements: who it is, and all that he holds."""
+
+import hashlib
+from collections import defaultdict
+from dataclasses import dataclass
+
+import peewee
+
+from core import clock
+from core.access.models import ApiToken, GroupLimit, NodeGrant, Role, RoleGrant
+from core.http.access import Principal
+from core.people import sessions
+from core.people.models import User, UserSession
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a user holds, and what he is limited to."""
+
+    roles: tuple[str, ...]
+    everywhere: frozenset[str]
+    by_customer: dict[str, frozenset[str]]
+    group_limits: dict[str, frozenset[str]]
+
+
+def session_of(token: str) -> UserSession | None:
+    """The living session with this token, its active user as ``.user``; None when there is none."""
+    return (UserSession.select(UserSession, User).join(User, on=(User.id == UserSession.user_id), attr="user")
+            .where(UserSession.token_digest == sessions.digest_of(token), UserSession.expires_at > clock.now(), User.status == "active")
+            .get_or_none())
+
+
+def api_token_of(token: str) -> ApiToken | None:
+    """The valid API token, its active user as ``.user``; None when it is unknown, revoked, expired, or its user is disabled."""
+    digest = hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
+    return (ApiToken.select(ApiToken, User).join(User, on=(User.id == ApiToken.user_id), attr="user")
+            .where(ApiToken.digest == digest, ApiToken.revoked_at.is_null(), User.status == "active",
+                   ApiToken.expires_at.is_null() | (ApiToken.expires_at > clock.now()))
+            .get_or_none())
+
+
+def by_session(session: UserSession) -> Principal:
+    held = held_by(session.user.id)
+    return Principal(
+        user_id=session.user.id, email=session.user.email, name=session.user.name, via="session", image=session.user.image, roles=held.roles,
+        everywhere=held.everywhere, by_customer=held.by_customer, active_customer_id=session.customer_id, group_limits=held.group_limits)
+
+
+def by_api_token(token: ApiToken) -> Principal:
+    held = held_by(token.user.id)
+    return Principal(
+        user_id=token.user.id, email=token.user.email, name=token.user.name, via="token", image=token.user.image, roles=held.roles,
+        everywhere=held.everywhere, by_customer=held.by_customer, group_limits=held.group_limits,
+        only_nodes=None if token.nodes is None else frozenset(token.nodes), only_customer=token.customer_id)
+
+
+def of_user(user: User) -> Principal:
+    """What this user would be as a principal; for asking what he holds while he is not there."""
+    held = held_by(user.id)
+    return Principal(user_id=user.id, email=user.email, name=user.name, via="session", image=user.image, roles=held.roles, everywhere=held.everywhere,
+                     by_customer=held.by_customer, group_limits=held.group_limits)
+
+
+def held_by(user_id: str) -> Held:
+    """Everything that a user holds, in one statement."""
+    roles: list[str] = []
+    nodes: defaultdict[str, set[str]] = defaultdict(set)
+    limits: defaultdict[str, set[str]] = defaultdict(set)
+    for kind, customer_id, name, gathered in _grants(user_id):
+        if kind == "role":
+            roles.append(name)
+            nodes[customer_id].update(gathered)
+        elif kind == "node":
+            nodes[customer_id].add(name)
+        else:
+            limits[customer_id].add(name)
+    everywhere = frozenset(nodes.pop("", ()))
+    return Held(tuple(sorted(set(roles))), everywhere, {customer: frozenset(held) for customer, held in nodes.items()},
+                {customer: frozenset(groups) for customer, groups in limits.items()})
+
+
+def _grants(user_id: str) -> peewee.CompoundSelectQuery:
+    """Rows of (kind, customer or '', role, node or group, the role's nodes)."""
+    word, no_nodes = peewee.Value, peewee.Value("null")
+    roles = (RoleGrant.select(word("role"), RoleGrant.customer_id, Role.moniker, Role.nodes).join(Role)
+             .where(RoleGrant.user_id == user_id))
+    nodes = NodeGrant.select(word("node"), NodeGrant.customer_id, NodeGrant.node, no_nodes).where(NodeGrant.user_id == user_id)
+    limits = GroupLimit.select(word("limit"), GroupLimit.customer_id, GroupLimit.group_id, no_nodes).where(GroupLimit.user_id == user_id)
+    return (roles + nodes + limits).tuples()

@@ -1,0 +1,75 @@
+"""Putting a web app together from settings, plugins and a queue. It keeps no state: two processes behind a balancer act as one."""
+
+from flask import Flask
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from core import db as database
+from core.access.gate import AccessGate
+from core.access.nodes import CORE_NODES
+from core.access.routes import blp as customer_users
+from core.assets.routes import blp as assets
+from core.connections.routes import blp as integrations
+from core.connections.routes import runs_blp as runs
+from core.credentials.keyring import Keyring
+from core.deployment import Deployment
+from core.findings.routes import blp as findings
+from core.hooks.manager import Plugins
+from core.hooks.mounting import mount
+from core.hooks.routes import blp as plugins_blp
+from core.http import cookies, docs, health, observe, security
+from core.http.surfaces import install_error_answers, register_blueprint
+from core.jobs.queue import JobQueue
+from core.overview.routes import blp as overview
+from core.people.routes import blp as auth
+from core.people.routes import session_blp as session
+from core.settings import Settings, SettingsError
+from core.tenancy.routes import blp as customers
+
+_MEBIBYTE = 1024 * 1024
+_BLUEPRINTS = (auth, session, customers, customer_users, overview, assets, findings, integrations, runs, plugins_blp, health.blp, docs.blp)
+
+
+def create_app(settings: Settings, *, plugins: Plugins | None = None, queue: JobQueue | None = None) -> Flask:
+    """The WSGI app of one deployment. Configures ``core.db`` unless the process has done so, and opens no connection.
+
+    :param plugins: loaded as the settings say when None.
+    :param queue: made of ``settings.redis_url`` when None; without either nothing can be synced.
+    :raises SettingsError: when no master key is given.
+    """
+    if settings.master_key is None:
+        raise SettingsError(["STOCKADE_MASTER_KEY is missing: 32 bytes in base 64 (openssl rand -base64 32)"])
+    if database.db.obj is None:
+        database.configure(settings.effective_database_url)
+    if queue is None and settings.redis_url:
+        queue = JobQueue(settings.redis_url)
+    plugins = plugins or Plugins.load(settings, core_nodes=[node.node for node in CORE_NODES])
+    keyring = Keyring(settings.master_key)
+    gate = AccessGate(settings, plugins, keyring.derived("csrf"))
+
+    app = Flask("stockade", static_folder=None)
+    app.config.update(MAX_CONTENT_LENGTH=settings.max_request_mb * _MEBIBYTE, SECRET_KEY=keyring.derived("flask"))
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    app.extensions["stockade"] = Deployment(settings, plugins, queue, keyring, gate)
+    _install(app, settings)
+    for blueprint in _BLUEPRINTS:
+        register_blueprint(app, blueprint)
+    mount(app, plugins, register_blueprint)
+    return app
+
+
+def _install(app: Flask, settings: Settings) -> None:
+    """What happens around every request, outermost first."""
+    if settings.trusted_proxies:
+        count = settings.trusted_proxies
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=count, x_proto=count, x_host=count)  # type: ignore[method-assign]
+    observe.install(app)
+    security.install(app, settings)
+    cookies.install(app, settings)
+    install_error_answers(app)
+    app.teardown_request(_give_connection_back)
+
+
+def _give_connection_back(problem: BaseException | None) -> None:
+    """Connections open at a request's first statement; here the thread's goes back to the pool."""
+    if not database.db.is_closed():
+        database.db.close()

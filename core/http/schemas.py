@@ -1,0 +1,63 @@
+"""What every surface's schemas are made of: camelCase names, texts that every database takes, ISO instants."""
+
+import re
+from typing import Any
+
+from marshmallow import RAISE, Schema, ValidationError, fields
+
+from core import clock
+
+_UNSAFE = re.compile(r"[\x00\ud800-\udfff]")  # PostgreSQL refuses NUL and lone surrogates, SQLite takes them
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
+
+def camel(name: str) -> str:
+    """``last_updated`` as ``lastUpdated``; a word with a leading underscore keeps it."""
+    head, *rest = name.split("_")
+    return head + "".join(word[:1].upper() + word[1:] for word in rest)
+
+
+class CamelSchema(Schema):
+    """snake_case inside, camelCase on the wire. A body with a field that nobody knows is refused."""
+
+    class Meta:
+        unknown = RAISE
+
+    def on_bind_field(self, field_name: str, field_obj: fields.Field) -> None:
+        if field_obj.data_key is None:
+            field_obj.data_key = camel(field_name)
+
+
+class SafeStr(fields.String):
+    """A text without NUL and lone surrogates."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
+        text = super()._deserialize(value, *args, **kwargs)
+        if isinstance(text, str) and _UNSAFE.search(text):
+            raise ValidationError("Holds a character that cannot be stored.")
+        return text
+
+
+class LineStr(SafeStr):
+    """A text on one line: no control characters; spaces around it are dropped."""
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
+        text = super()._deserialize(value, *args, **kwargs)
+        if isinstance(text, str):
+            if _CONTROL.search(text):
+                raise ValidationError("Must be one line without control characters.")
+            text = text.strip()
+        return text
+
+
+class IsoInstant(fields.Field):
+    """Milliseconds inside, ``2026-05-12T12:00:00.000Z`` on the wire."""
+
+    def _serialize(self, value: int | None, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
+        return clock.iso(value)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
+        try:
+            return clock.from_iso(value)
+        except (TypeError, ValueError, OverflowError):
+            raise ValidationError("Not an ISO 8601 instant.") from None

@@ -1,0 +1,227 @@
+"""The documented HTTP dialects: which prefix speaks which, how each words a refusal, and the one handler that does it.
+
+Everything that goes wrong in a request ends in ``_answer``: it looks the exception up in ``_TELLERS``, and writes what they
+tell in the envelope of the surface that was asked.
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import flask
+import flask_smorest
+import peewee
+import redis.exceptions
+from apispec.ext.marshmallow import MarshmallowPlugin
+from marshmallow import Schema, ValidationError, fields
+from playhouse.pool import MaxConnectionsExceeded
+from werkzeug.exceptions import HTTPException
+
+from core import __version__
+from core.db.database import told
+from core.errors import StockadeError, Unavailable
+from core.http.schemas import IsoInstant
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What is said to the caller when a request is not fulfilled; nothing of the inside."""
+
+    status: int
+    code: str
+    message: str
+    details: Any = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def _cvms(refusal: Refusal) -> dict[str, Any]:
+    body: dict[str, Any] = {"error": refusal.message}
+    if refusal.details:
+        body["details"] = refusal.details
+    return body
+
+
+def _v1(refusal: Refusal) -> dict[str, Any]:
+    body: dict[str, Any] = {"status": refusal.status, "message": refusal.message, "error": refusal.code, "successful": False}
+    if refusal.details:
+        body["errors"] = refusal.details
+    return body
+
+
+def _codeinsight(refusal: Refusal) -> dict[str, Any]:
+    return {"errors": [{"status": refusal.status, "key": refusal.code, "message": refusal.message, "arguments": []}]}
+
+
+class CvmsError(Schema):
+    error = fields.String(required=True)
+    details = fields.Raw()
+
+
+class V1Error(Schema):
+    status = fields.Integer(required=True)
+    message = fields.String(required=True)
+    error = fields.String()
+    errors = fields.Raw()
+    successful = fields.Boolean(required=True)
+
+
+class CodeInsightFault(Schema):
+    status = fields.Integer()
+    key = fields.String()
+    message = fields.String()
+    arguments = fields.List(fields.String())
+
+
+class CodeInsightError(Schema):
+    errors = fields.List(fields.Nested(CodeInsightFault))
+
+
+@dataclass(frozen=True, slots=True)
+class Surface:
+    """One dialect. Its OpenAPI document is ``/docs/<name>/openapi.json``."""
+
+    name: str
+    prefix: str
+    title: str
+    envelope: Callable[[Refusal], dict[str, Any]]
+    error_schema: type[Schema]
+
+    def covers(self, path: str) -> bool:
+        return path == self.prefix or path.startswith(self.prefix + "/")
+
+
+SURFACES = (
+    Surface("cvms", "/api", "Stockade CVMS API", _cvms, CvmsError),
+    Surface("v1", "/v1", "Stockade v1 API", _v1, V1Error),
+    Surface("codeinsight", "/codeinsight/api", "Stockade Code Insight API", _codeinsight, CodeInsightError),
+)
+
+
+def surface_of(path: str) -> Surface | None:
+    """The surface that a path belongs to; None for pages, health and documents."""
+    return next((surface for surface in SURFACES if surface.covers(path)), None)
+
+
+class SurfaceApi(flask_smorest.Api):
+    """flask-smorest's Api, whose errors and documents are left to us."""
+
+    def __init__(self, app: flask.Flask, surface: Surface) -> None:
+        self.surface = surface
+        self.ERROR_SCHEMA = surface.error_schema
+        marshmallow_plugin = MarshmallowPlugin()
+        super().__init__(app, config_prefix=surface.name, spec_kwargs={
+            "title": surface.title, "version": __version__, "openapi_version": "3.1.0", "marshmallow_plugin": marshmallow_plugin})
+        marshmallow_plugin.map_to_openapi_type(IsoInstant, "string", "date-time")
+
+    def _register_error_handlers(self) -> None:
+        """Nothing: ``_answer`` handles the errors of all surfaces."""
+
+
+def register_blueprint(app: flask.Flask, blueprint: flask.Blueprint) -> None:
+    """Add a blueprint to the app, and to the OpenAPI document of its surface when its prefix lies in one."""
+    surface = surface_of(blueprint.url_prefix or "")
+    if surface is None or not isinstance(blueprint, flask_smorest.Blueprint):
+        app.register_blueprint(blueprint)
+        return
+    apis = app.extensions.setdefault("stockade_apis", {})
+    if surface.name not in apis:
+        apis[surface.name] = SurfaceApi(app, surface)
+    apis[surface.name].register_blueprint(blueprint)
+
+
+# -- refusals ---------------------------------------------------------------------------------------------------------------
+
+
+def _of_ours(problem: StockadeError) -> Refusal:
+    return Refusal(problem.status, problem.code, problem.message, problem.details, problem.headers)
+
+
+def _of_http(problem: HTTPException) -> Refusal:
+    status = problem.code or 500
+    headers = {name: value for name, value in problem.get_headers() if name.lower() not in ("content-type", "content-length")}
+    said = getattr(problem, "data", None) or {}  # what webargs found wrong with the parameters
+    if status == 422 or "messages" in said:
+        return Refusal(400, "BadRequest", "The request is not valid", _by_field(said.get("messages")), headers)
+    return Refusal(status, _CODES.get(status, (problem.name or "Error").replace(" ", "")), problem.name, None, headers)
+
+
+_CODES = {400: "BadRequest", 401: "Unauthorized", 403: "Forbidden", 404: "NotFound", 405: "MethodNotAllowed", 413: "TooLarge"}
+
+
+def _by_field(messages: Any) -> Any:
+    """``{"json": {"name": [...]}}`` without the place, when there is one place."""
+    if isinstance(messages, Mapping) and len(messages) == 1:
+        return next(iter(messages.values()))
+    return messages
+
+
+def _of_validation(problem: ValidationError) -> Refusal:
+    return Refusal(400, "BadRequest", "The request is not valid", problem.messages)
+
+
+def _of_database(problem: Exception) -> Refusal:
+    known = told(problem)
+    return _of_ours(known) if isinstance(known, StockadeError) else _of_inside(problem)
+
+
+def _of_full_pool(problem: Exception) -> Refusal:
+    log.warning("no database connection is free")
+    return _of_ours(Unavailable("The server is busy; try again"))
+
+
+def _of_redis(problem: Exception) -> Refusal:
+    log.warning("redis does not answer: %s", type(problem).__name__)
+    return _of_ours(Unavailable("The job queue is not reachable; nothing was changed"))
+
+
+def _of_inside(problem: Exception) -> Refusal:
+    log.error("request failed: %s", type(problem).__name__, exc_info=problem)
+    return Refusal(500, "InternalError", "Internal server error", {"requestId": flask.g.get("request_id", "")})
+
+
+_TELLERS: tuple[tuple[type[Exception] | tuple[type[Exception], ...], Callable[[Any], Refusal]], ...] = (
+    (StockadeError, _of_ours),
+    (HTTPException, _of_http),
+    (ValidationError, _of_validation),
+    (MaxConnectionsExceeded, _of_full_pool),
+    ((peewee.OperationalError, peewee.InterfaceError), _of_database),
+    ((redis.exceptions.ConnectionError, redis.exceptions.TimeoutError), _of_redis),
+    (Exception, _of_inside),
+)
+
+
+def refusal_of(problem: Exception) -> Refusal:
+    """What to say for an exception."""
+    return next(tell(problem) for kind, tell in _TELLERS if isinstance(problem, kind))
+
+
+def _answer(problem: Exception) -> Any:
+    if isinstance(problem, HTTPException) and problem.response is not None:
+        return problem.response
+    refusal = refusal_of(problem)
+    surface = surface_of(flask.request.path)
+    response = _written(surface, refusal) if surface is not None else _shown(refusal)
+    for name, value in refusal.headers.items():
+        response.headers[name] = value
+    return response
+
+
+def _written(surface: Surface, refusal: Refusal) -> flask.Response:
+    response = flask.jsonify(surface.envelope(refusal))
+    response.status_code = refusal.status
+    return response
+
+
+def _shown(refusal: Refusal) -> flask.Response:
+    """Outside the surfaces: a page, when the pages offered one in ``app.extensions["stockade_html_errors"]``, else plain text."""
+    page = flask.current_app.extensions.get("stockade_html_errors")
+    if page is not None and flask.request.accept_mimetypes.accept_html:
+        return flask.make_response(page(refusal), refusal.status)
+    return flask.Response(f"{refusal.message}\n", refusal.status, mimetype="text/plain")
+
+
+def install_error_answers(app: flask.Flask) -> None:
+    app.register_error_handler(Exception, _answer)

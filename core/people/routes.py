@@ -1,0 +1,198 @@
+"""Signing in and out, as front ends made for NextAuth do it, and the active customer of a session."""
+
+from typing import Any
+from urllib.parse import urlencode
+
+from flask import Response, g, jsonify, make_response, redirect, request
+from flask_smorest import Blueprint
+
+from core import clock
+from core.audit import record
+from core.errors import BadRequest, Forbidden, NotFound
+from core.http import cookies, csrf
+from core.http.access import CustomerFrom, Principal, current_principal, public, requires
+from core.http.addresses import SIGN_IN_PAGE, base_url, own_url
+from core.http.deployed import deployment, settings
+from core.people import service, sessions
+from core.people.schemas import CsrfTokenSchema, PickCustomerSchema, ProviderSchema, SessionSchema
+from core.tenancy import service as tenancy
+
+blp = Blueprint("auth", __name__, url_prefix="/api/auth", description="Signing in and out, compatible with NextAuth clients")
+session_blp = Blueprint("session", __name__, url_prefix="/api/session", description="The active customer of a session")
+
+
+@blp.get("/csrf")
+@public
+@blp.response(200, CsrfTokenSchema)
+def csrf_token() -> dict[str, str]:
+    """The token that signing in and out ask for."""
+    return {"csrf_token": csrf.token_for_form(settings(), _csrf_secret())}
+
+
+@blp.get("/providers")
+@public
+@blp.response(200, ProviderSchema)
+def providers() -> Response:
+    """The ways to sign in, by id."""
+    auth = _auth_url()
+    return jsonify({"credentials": {"id": "credentials", "name": "E-mail and password", "type": "credentials",
+                                    "signinUrl": f"{auth}/signin/credentials", "callbackUrl": f"{auth}/callback/credentials"}})
+
+
+@blp.get("/session")
+@public
+@blp.response(200, SessionSchema)
+def session() -> Response:
+    """Who is signed in; an empty object when nobody is."""
+    principal = deployment().gate.identify()
+    if principal is None:
+        response = jsonify({})
+        if _session_token():
+            cookies.drop_session(response, settings())
+        return response
+    return jsonify({"user": _described(principal), "expires": clock.iso(_expires_at())})
+
+
+@blp.post("/callback/credentials")
+@public
+@blp.response(200, description="Signed in: ``{url}`` when ``json`` is true, else a redirect")
+@blp.alt_response(401, description="Wrong e-mail address or password")
+def sign_in() -> Response:
+    """Sign in with ``email`` (or ``username``), ``password`` and ``csrfToken``, as a form or JSON."""
+    return _signed_in()
+
+
+@blp.post("/signin/credentials")
+@public
+@blp.response(200, description="As ``/callback/credentials``")
+def sign_in_too() -> Response:
+    """The same under the address that the providers name."""
+    return _signed_in()
+
+
+@blp.post("/signout")
+@public
+@blp.response(200, description="Signed out: ``{url}`` when ``json`` is true, else a redirect")
+def sign_out() -> Response:
+    """End the session; needs ``csrfToken``."""
+    given = _submitted()
+    if not csrf.is_vouched_for(given.get("csrfToken", ""), settings(), _csrf_secret()):
+        return _sent_on(given, f"{_auth_url()}/signout?csrf=true")
+    sessions.end(_session_token())
+    response = _sent_on(given, own_url(given.get("callbackUrl"), settings()))
+    cookies.drop_session(response, settings())
+    return response
+
+
+@blp.get("/signin")
+@public
+@blp.response(302, description="To the page where people sign in")
+def sign_in_page() -> Any:
+    """Where people sign in."""
+    return redirect(_sign_in_page(request.args.get("error")))
+
+
+@blp.get("/error")
+@public
+@blp.response(302, description="To the page where people sign in, which shows the error")
+def error_page() -> Any:
+    """Where people read why they could not sign in."""
+    return redirect(_sign_in_page(request.args.get("error") or "Default"))
+
+
+@blp.get("/signout")
+@public
+@blp.response(302, description="To the start page, which has the button")
+def sign_out_page() -> Any:
+    """Where people sign out."""
+    return redirect(base_url(settings()) + "/")
+
+
+@session_blp.put("/customer")
+@requires(customer=CustomerFrom.NONE)
+@session_blp.arguments(PickCustomerSchema)
+@session_blp.response(200, PickCustomerSchema)
+def pick_customer(body: dict[str, str | None]) -> dict[str, str | None]:
+    """Make a customer the active one of this session; null for none."""
+    principal, customer_id = current_principal(), body["customer_id"]
+    if principal.via != "session":
+        raise BadRequest("A token has no session: send x-customer-id instead")
+    if customer_id is not None:
+        _check_may_pick(principal, customer_id)
+    sessions.pick_customer(g.user_session, customer_id)
+    return {"customer_id": customer_id}
+
+
+def _check_may_pick(principal: Principal, customer_id: str) -> None:
+    if not principal.may_enter(customer_id):
+        raise Forbidden
+    customer = tenancy.find(customer_id)
+    if customer is None or customer.status != "active":
+        raise NotFound("There is no such active customer")
+
+
+def _signed_in() -> Response:
+    given = _submitted()
+    if not csrf.is_vouched_for(given.get("csrfToken", ""), settings(), _csrf_secret()):
+        return _sent_on(given, f"{_auth_url()}/signin?csrf=true")
+    user = service.authenticate(given.get("email") or given.get("username") or "", given.get("password", ""), settings())
+    if user is None:
+        return _sent_on(given, f"{_auth_url()}/error?{_why_not(given)}", status=401)
+    token = sessions.begin(user.id, settings(), replaced_token=_session_token())
+    record("user.signed_in", actor=user.email, target=user.id)
+    response = _sent_on(given, own_url(given.get("callbackUrl"), settings()))
+    cookies.set_session(response, token, settings())
+    return response
+
+
+def _session_token() -> str:
+    return request.cookies.get(cookies.session_cookie_name(settings()), "")
+
+
+def _why_not(given: dict[str, str]) -> str:
+    said = {"error": "CredentialsSignin", "provider": "credentials"}
+    if given.get("callbackUrl"):
+        said["callbackUrl"] = own_url(given["callbackUrl"], settings())
+    return urlencode(said)
+
+
+def _submitted() -> dict[str, str]:
+    """The texts of a form or of a JSON object; true is ``true``, as a form would say it."""
+    if not request.is_json:
+        return {name: value for name, value in request.form.items()}
+    body = request.get_json()
+    if not isinstance(body, dict):
+        raise BadRequest("The body is not a JSON object")
+    return {name: value if isinstance(value, str) else str(value).lower() for name, value in body.items() if value is not None}
+
+
+def _sent_on(given: dict[str, str], url: str, status: int = 200) -> Response:
+    """The address as JSON for a script that asked so, else a redirect; NextAuth's clients rely on both."""
+    if given.get("json") == "true":
+        return make_response(jsonify({"url": url}), status)
+    return make_response(redirect(url))
+
+
+def _described(principal: Principal) -> dict[str, Any]:
+    return {"id": principal.user_id, "name": principal.name or principal.email, "email": principal.email,
+            "image": principal.image or None, "role": principal.roles[0] if principal.roles else None, "roles": list(principal.roles),
+            "isMsp": principal.is_msp, "customerId": principal.session_customer_id}
+
+
+def _expires_at() -> int | None:
+    return g.user_session.expires_at if "user_session" in g else g.api_token.expires_at
+
+
+def _sign_in_page(error: str | None) -> str:
+    said = {"callbackUrl": own_url(request.args.get("callbackUrl"), settings())}
+    if error:
+        said["error"] = error
+    return f"{base_url(settings())}{SIGN_IN_PAGE}?{urlencode(said, errors='replace')}"
+
+
+def _auth_url() -> str:
+    return base_url(settings()) + "/api/auth"
+
+
+def _csrf_secret() -> bytes:
+    return deployment().keyring.derived("csrf")

@@ -1,0 +1,41 @@
+from marshmallow import fields
+
+from core.http.schemas import CamelSchema, SafeStr
+
+
+class CsrfTokenSchema(CamelSchema):
+    csrf_token = fields.String(required=True)
+
+
+class ProviderSchema(CamelSchema):
+    id = fields.String()
+    name = fields.String()
+    type = fields.String()
+    signin_url = fields.String()
+    callback_url = fields.String()
+
+
+class SessionUserSchema(CamelSchema):
+    id = fields.String()
+    name = fields.String()
+    email = fields.String()
+    image = fields.String(allow_none=True)
+    role = fields.String(allow_none=True)
+    roles = fields.List(fields.String())
+    is_msp = fields.Boolean()
+    customer_id = fields.String(allow_none=True)
+
+
+class SessionSchema(CamelSchema):
+    """Empty when nobody is signed in."""
+
+    user = fields.Nested(SessionUserSchema)
+    expires = fields.String(allow_none=True)
+
+
+class WhereToSchema(CamelSchema):
+    url = fields.String(required=True)
+
+
+class PickCustomerSchema(CamelSchema):
+    customer_id = SafeStr(required=True, allow_none=True)

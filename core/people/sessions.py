@@ -1,0 +1,54 @@
+"""Signed-in browsers. The cookie holds a random token of 256 bits; the database only its SHA-256."""
+
+import hashlib
+import secrets
+
+from core import clock
+from core.people.models import UserSession
+from core.settings import Settings
+
+_TOUCH_EVERY = clock.MINUTE
+
+
+def digest_of(token: str) -> str:
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def begin(user_id: str, settings: Settings, replaced_token: str | None = None) -> str:
+    """Start a session with a fresh token and return the token; the session it replaces ends, as do the user's expired ones."""
+    moment = clock.now()
+    if replaced_token:
+        end(replaced_token)
+    UserSession.delete().where(UserSession.user_id == user_id, UserSession.expires_at <= moment).execute()
+    token = secrets.token_urlsafe(32)
+    UserSession.create(token_digest=digest_of(token), user_id=user_id, created_at=moment, seen_at=moment,
+                       expires_at=_expiry(moment, settings))
+    return token
+
+
+def end(token: str) -> None:
+    UserSession.delete().where(UserSession.token_digest == digest_of(token)).execute()
+
+
+def end_all(user_id: str) -> None:
+    UserSession.delete().where(UserSession.user_id == user_id).execute()
+
+
+def touch(session: UserSession, settings: Settings) -> bool:
+    """Note that the session is in use and put off its end; written at most once a minute. True when it was."""
+    moment = clock.now()
+    if moment - session.seen_at < _TOUCH_EVERY:
+        return False
+    session.seen_at, session.expires_at = moment, _expiry(moment, settings)
+    UserSession.update(seen_at=moment, expires_at=session.expires_at).where(
+        UserSession.token_digest == session.token_digest, UserSession.seen_at < moment).execute()
+    return True
+
+
+def pick_customer(session: UserSession, customer_id: str | None) -> None:
+    """Make a customer the active one of this session; None for no customer."""
+    UserSession.update(customer_id=customer_id).where(UserSession.token_digest == session.token_digest).execute()
+
+
+def _expiry(moment: int, settings: Settings) -> int:
+    return moment + settings.session_hours * clock.HOUR
