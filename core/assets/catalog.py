@@ -7,6 +7,7 @@ from core import clock
 from core.assets.models import Asset, AssetGroup, GroupMember
 from core.db import JsonField, atomic
 from core.db.bulk import bulk_insert, bulk_upsert, rows_by_key
+from core.db.texts import clean, key_of
 from core.hooks.contracts import AssetDraft
 from core.ids import new_id
 
@@ -33,9 +34,9 @@ def store(owner: Owner, drafts: Sequence[AssetDraft], discipline_of: Callable[[s
     """Insert or refresh the assets of one batch; a pruned one that is there again is restored, with its groups.
 
     :param discipline_of: discipline by asset kind.
-    :returns: asset ids by the source's key.
+    :returns: asset ids by the source's key as ``core.db.texts.key_of`` stores it.
     """
-    by_key = {draft.key[:500]: draft for draft in drafts}
+    by_key = {key_of(draft.key): draft for draft in drafts}
     fixed = {"customer_id": owner.customer_id, "connection_id": owner.connection_id}
     with atomic():
         known = {row[0]: row[1:] for row in rows_by_key(Asset, ("external_key", "id", "kind", "name", "url", "attributes", "pruned_at"),
@@ -43,7 +44,7 @@ def store(owner: Owner, drafts: Sequence[AssetDraft], discipline_of: Callable[[s
         now, rows, joining = clock.now(), [], []
         ids = {key: stored[0] for key, stored in known.items()}
         for key, draft in by_key.items():
-            said = (draft.kind, draft.name[:500], draft.url[:2000], _attributes(draft))
+            said = (draft.kind, clean(draft.name)[:500], clean(draft.url)[:2000], _attributes(draft))
             if key in known and (*said, None) == known[key][1:]:
                 continue
             if key not in known:
@@ -59,8 +60,8 @@ def store(owner: Owner, drafts: Sequence[AssetDraft], discipline_of: Callable[[s
     return ids
 
 
-def _attributes(draft: AssetDraft) -> str | None:
-    return JsonField().db_value(dict(draft.attributes))
+def _attributes(draft: AssetDraft) -> str:
+    return clean(JsonField().db_value(dict(draft.attributes)) or "")
 
 
 def prune(customer_id: str, asset_ids: Sequence[str]) -> int:

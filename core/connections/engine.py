@@ -23,6 +23,7 @@ from core.connections import brake, health, runs
 from core.connections.models import Connection, Run, RunChange
 from core.db import atomic, db
 from core.db.bulk import bulk_insert
+from core.db.texts import key_of
 from core.deployment import Deployment
 from core.findings import rules, store
 from core.findings.store import AssetWriter, Written
@@ -161,7 +162,7 @@ def _catalog(work: _Work, pull: Pull) -> tuple[list[tuple[str, AssetDraft]], boo
         with atomic():
             ids = catalog.store(owner, batch, lambda kind: _discipline(work, kind))
             work.claim(done=len(found))
-        found.update((draft.key, (ids[draft.key[:500]], draft)) for draft in batch)
+        found.update((draft.key, (ids[key_of(draft.key)], draft)) for draft in batch)
     return list(found.values()), keys is None
 
 

@@ -5,24 +5,15 @@ import hashlib
 import json
 import operator
 
+from core.db.texts import clean
 from core.hooks.contracts import FindingDraft
 
 #: the columns that hold what a source says of a finding, in the order of ``said_by``
 SAID = ("fingerprint", "title", "severity", "source_state", "source_status", "category", "rule_key", "cwe", "cve", "path", "line", "url",
         "details", "source_created_at", "source_updated_at")
-_LONGEST_KEY = 500
-_KEPT_OF_A_LONG_KEY = 430
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str).encode
 _ascii = json.JSONEncoder(separators=(",", ":"), default=str, check_circular=False).encode
 _all_fields = operator.attrgetter(*(field.name for field in dataclasses.fields(FindingDraft)))
-
-
-def source_key_of(draft: FindingDraft) -> str:
-    """The key as it is stored: an overlong one keeps its beginning and the SHA-256 of the whole."""
-    key = clean(draft.source_key)
-    if len(key) <= _LONGEST_KEY:
-        return key
-    return f"{key[:_KEPT_OF_A_LONG_KEY]}#{hashlib.sha256(key.encode()).hexdigest()}"
 
 
 def said_by(draft: FindingDraft) -> tuple:
@@ -53,13 +44,6 @@ def digest_of(draft: FindingDraft) -> int:
     """
     text = _ascii(_all_fields(draft))
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big", signed=True) or 1
-
-
-def clean(text: str) -> str:
-    """Text that both databases take: PostgreSQL refuses NUL and lone surrogates."""
-    if text.isascii():
-        return text.replace("\x00", "") if "\x00" in text else text
-    return text.encode("utf-8", "replace").decode().replace("\x00", "")
 
 
 def _listed(values: tuple, most: int) -> str:

@@ -7,8 +7,8 @@ import nh3
 from core import clock
 from core.db import JsonField, atomic
 from core.db.bulk import bulk_upsert, rows_by_key
+from core.db.texts import clean
 from core.findings.models import Rule
-from core.findings.rows import clean
 from core.hooks.contracts import RuleDraft
 
 _COLUMNS = ("customer_id", "source", "key", "name", "description", "cwe", "url", "updated_at")
@@ -20,7 +20,7 @@ _LINKS = {"http", "https"}
 def store_missing(customer_id: str, source: str, keys: Iterable[str], fetch: Callable[[Sequence[str]], Iterable[RuleDraft]]) -> int:
     """Fetch and keep the rules that are not here yet; returns how many came. A rule that the source does not know is kept
     with its key as its name, so that it is not asked for again."""
-    wanted = sorted({key[:300] for key in keys})
+    wanted = sorted({clean(key)[:300] for key in keys})
     fixed = {"customer_id": customer_id, "source": source}
     known = {key for (key,) in rows_by_key(Rule, ("key",), fixed, "key", wanted)}
     missing = [key for key in wanted if key not in known]

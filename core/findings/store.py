@@ -12,9 +12,10 @@ from core import clock
 from core.assets.models import Asset
 from core.db import atomic, is_postgres
 from core.db.bulk import bulk_insert, bulk_upsert, rows_by_key
+from core.db.texts import key_of
 from core.findings import rollups
 from core.findings.models import Finding, FindingEvent
-from core.findings.rows import SAID, digest_of, said_by, source_key_of
+from core.findings.rows import SAID, digest_of, said_by
 from core.findings.state import REMEDIATED, effective
 from core.hooks.contracts import FindingDraft, SourceState
 
@@ -84,7 +85,7 @@ class AssetWriter:
 
         A key that stands in the batch twice counts once, with its last draft.
         """
-        by_key = {source_key_of(draft): draft for draft in drafts}
+        by_key = {key_of(draft.source_key): draft for draft in drafts}
         mentioned: list[int] = []
         with atomic():
             self._lock_asset()
@@ -96,7 +97,7 @@ class AssetWriter:
 
     def mention(self, source_keys: Iterable[str]) -> None:
         """Count findings as still there though their records could not be read."""
-        for stored in self._stored(list(source_keys)):
+        for stored in self._stored([key_of(source_key) for source_key in source_keys]):
             self._mention(stored.id)
 
     def unmentioned(self) -> Iterator[int]:

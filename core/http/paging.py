@@ -56,4 +56,4 @@ def _is_sound(part: Any, kind: type) -> bool:
         return False
     if isinstance(part, int):
         return -_LARGEST <= part <= _LARGEST
-    return not any(character == "\x00" or "\ud800" <= character <= "\udfff" for character in part)
+    return isinstance(part, str) and not any(character == "\x00" or "\ud800" <= character <= "\udfff" for character in str(part))
