@@ -243,3 +243,24 @@ class Page:
     node: str
     icon: str = ""
     order: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class StandIn:
+    """A small imitation of a plugin's source, which ``stockade up --demo`` starts and connects the demo's customers to.
+
+    :ivar source: the connector that is connected to it.
+    :ivar module: run with ``python -m``, given ``arguments`` and ``--port N``; it listens on 127.0.0.1 and first prints its
+        address as one line.
+    :ivar settings: the settings of a demo customer's connection, secrets included, by the stand-in's address, the customer's
+        token and the customer's number, counted from 0.
+    :ivar tokens_variable: environment variable in which it finds the tokens to accept, one for each customer, commas between.
+    :ivar token_prefix: what this source's tokens begin with; 40 hexadecimal digits follow.
+    """
+
+    source: str
+    module: str
+    settings: Callable[[str, str, int], Mapping[str, Any]]
+    arguments: Sequence[str] = ()
+    tokens_variable: str = "STANDIN_TOKENS"
+    token_prefix: str = ""

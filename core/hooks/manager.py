@@ -17,7 +17,7 @@ from flask import Blueprint
 
 from core.errors import Conflict, NotFound
 from core.hooks import offers, service, specs
-from core.hooks.contracts import AssetKind, Connector, Page, PermissionNode, PluginManifest
+from core.hooks.contracts import AssetKind, Connector, Page, PermissionNode, PluginManifest, StandIn
 from core.logs import redact
 from core.settings import Settings
 
@@ -131,6 +131,17 @@ class Plugins:
         off = self.disabled_names()
         entries = [page for name, page in self._late("register_pages", offers.pages) if name not in off]
         return tuple(sorted(entries, key=lambda page: (page.order, page.title)))
+
+    def stand_ins(self) -> tuple[StandIn, ...]:
+        """Imitations of sources, for the demo, of the plugins that are on."""
+        offered = list(self._late("register_stand_ins", offers.stand_ins))
+        for plugin in self._loaded:
+            strangers = {stand_in.source for name, stand_in in offered if name == plugin.name} - set(plugin.sources)
+            if strangers:
+                said = f"it has no source {', '.join(map(repr, sorted(strangers)))} to stand in for"
+                self.set_aside(plugin.name, offers.NotAcceptable(said), "register_stand_ins")
+        serving = {plugin.name for plugin in self._among(include_disabled=False)}
+        return tuple(stand_in for name, stand_in in offered if name in serving)
 
     # --- on and off --------------------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from flask import Blueprint
 from marshmallow import fields
 
-from core.hooks.contracts import AssetKind, Connector, Discipline, Page, PermissionNode, PluginManifest, SettingsSchema
+from core.hooks.contracts import AssetKind, Connector, Discipline, Page, PermissionNode, PluginManifest, SettingsSchema, StandIn
 
 T = TypeVar("T")
 _PLUGIN_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
@@ -106,6 +106,16 @@ def pages(result: Any) -> tuple[Page, ...]:
             _is_a(word, str, f"each text of the page {page.title!r}")
         _is_a(page.order, int, f"the order of the page {page.title!r}")
     return entries
+
+
+def stand_ins(result: Any) -> tuple[StandIn, ...]:
+    entries = _all(result, StandIn, "register_stand_ins")
+    for entry in entries:
+        for word in (entry.source, entry.module, entry.tokens_variable, entry.token_prefix):
+            _is_a(word, str, f"each text of the stand-in of {entry.source!r}")
+        if not callable(entry.settings):
+            raise NotAcceptable(f"the settings of the stand-in of {entry.source!r} cannot be called")
+    return _each_once(entries, lambda entry: (entry.source,), "the stand-in of")
 
 
 def _all(result: Any, wanted: type[T], hook: str) -> tuple[T, ...]:

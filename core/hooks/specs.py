@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pluggy
 
-from core.hooks.contracts import AssetKind, Connector, Page, PermissionNode, PluginManifest
+from core.hooks.contracts import AssetKind, Connector, Page, PermissionNode, PluginManifest, StandIn
 
 if TYPE_CHECKING:
     from flask import Blueprint
@@ -79,4 +79,15 @@ def register_pages() -> Sequence[Page]:  # type: ignore[empty-body]
 
     When: while the app is built, after blueprints. Why: so that people find your page.
     Returns: ``Page`` objects. If it raises: the plugin is set aside.  (Since 0.1.)
+    """
+
+
+@spec
+def register_stand_ins() -> Sequence[StandIn]:  # type: ignore[empty-body]
+    """Offer imitations of your sources for the demo.
+
+    When: only in ``stockade up --demo``, once, after connectors. Why: the demo shows your plugin at work without an account
+    anywhere; each demo customer gets a connection to the stand-in, which the worker syncs like any other.
+    Returns: ``StandIn`` objects. If it raises, or names a source that this plugin does not offer: the plugin is set aside in
+    the process that keeps the stand-ins, and the demo goes on without it.  (Since 0.1.)
     """

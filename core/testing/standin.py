@@ -11,6 +11,8 @@ from typing import Any, Self
 
 from werkzeug.serving import WSGIRequestHandler, make_server
 
+from core.jobs.lifeline import tied_to_parent
+
 _START_SECONDS = 20.0
 _STOP_SECONDS = 5.0
 
@@ -67,7 +69,7 @@ class StandInProcess:
 
     def start(self) -> Self:
         self._process = subprocess.Popen(self._command, env=self._env, stdin=subprocess.DEVNULL,  # noqa: S603 - our own module
-                                         stdout=subprocess.PIPE, text=True)
+                                         stdout=subprocess.PIPE, text=True, preexec_fn=tied_to_parent())
         self.url = self._first_line(self._process)
         if not self.url.startswith("http"):
             self.stop()

@@ -1,0 +1,3 @@
+from core.runtime.cli import main
+
+main()

@@ -1,0 +1,75 @@
+"""The web server: gunicorn with threads, given our app and our logs."""
+
+import logging
+import os
+from typing import Any
+
+from gunicorn.app.base import BaseApplication
+from gunicorn.glogging import Logger
+
+from core.db import db
+from core.jobs import lifeline
+from core.runtime.assemble import assemble
+from core.settings import Settings
+
+STOP_SECONDS = 20.0
+_LONGEST_REQUEST_LINE = 8190  # filters of a listing travel in it
+
+
+def serve(settings: Settings, bind: str, stop_seconds: float = STOP_SECONDS) -> None:
+    """Answer requests until SIGTERM, then let those under way end within ``stop_seconds``.
+
+    :param bind: ``HOST:PORT``, or ``fd://N`` for a socket that listens already.
+    """
+    _Server(settings, bind, stop_seconds).run()
+
+
+class _Server(BaseApplication):
+    def __init__(self, settings: Settings, bind: str, stop_seconds: float) -> None:
+        self._settings = settings
+        self._bind = bind
+        self._stop_seconds = stop_seconds
+        super().__init__()
+
+    def load_config(self) -> None:
+        values = {
+            "bind": self._bind,
+            "workers": self._settings.web_workers,
+            "worker_class": "gthread",
+            "threads": self._settings.web_threads,
+            "preload_app": True,  # loaded once, and a fault in it is told once
+            "timeout": 60,
+            "graceful_timeout": max(1, round(self._stop_seconds)),
+            "limit_request_line": _LONGEST_REQUEST_LINE,
+            "forwarded_allow_ips": "",  # the app itself decides which proxies it believes
+            "control_socket_disable": True,
+            "logger_class": _JsonLogger,
+            "loglevel": self._settings.log_level.lower(),
+            "proc_name": "stockade-web",
+            "post_fork": _begin_worker,
+        }
+        for name, value in values.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Any:
+        from core.app import create_app
+
+        parts = assemble(self._settings)
+        app = create_app(self._settings, plugins=parts.plugins, queue=parts.queue)
+        db.close_all()  # each worker process makes connections of its own
+        return app
+
+
+def _begin_worker(arbiter: Any, worker: Any) -> None:
+    lifeline.die_with(os.getppid())
+    db.obj.dispose()
+
+
+class _JsonLogger(Logger):
+    """gunicorn's messages among our own; requests are logged by the app, with their id."""
+
+    def setup(self, cfg: Any) -> None:
+        self.cfg = cfg
+        self._access_log_enabled = False
+        self.error_log.propagate = True
+        self.error_log.setLevel(logging.getLogger().level)

@@ -1,0 +1,200 @@
+"""``stockade up``: a whole deployment on one machine, from one folder."""
+
+import contextlib
+import errno
+import logging
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import click
+
+from core import clock
+from core.runtime import embedded_redis
+from core.runtime.exits import CommandFailed, ExitCode
+from core.runtime.home import Home
+from core.runtime.supervisor import Program, Supervisor
+from core.settings import PREFIX, Settings, load
+
+log = logging.getLogger(__name__)
+
+_STOP_SECONDS = 3.0  # for requests and jobs under way: somebody waits at the keyboard
+_PYTHON = (sys.executable, "-P", "-m")  # -P: a folder named "core" where we happen to stand is not ours
+_LOOPBACK = "127.0.0.0/8"
+_BACKLOG = 512
+_ASK_AGAIN_SECONDS = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What was asked for on the command line."""
+
+    host: str
+    port: int
+    workers: int
+    demo: bool
+
+
+def up(home: Home, wanted: Wanted, given: Mapping[str, str]) -> int:
+    """Run until Ctrl-C or SIGTERM; the exit code.
+
+    :raises CommandFailed: when it cannot start; nothing is left running then.
+    """
+    begun = time.monotonic()
+    os.umask(0o077)
+    _refuse_bad_settings(home, given)
+    home.create()
+    with contextlib.ExitStack() as held:
+        held.enter_context(home.hold())
+        listener = held.enter_context(_listener(wanted.host, wanted.port))
+        home.ensure_master_key()
+        environ = home.environ(given)
+        redis = None if given.get(PREFIX + "REDIS_URL") or given.get(PREFIX + "REDIS_URL_FILE") else embedded_redis.prepare(home.redis)
+        settings = load(environ)
+        lines = _prepared(settings, home, wanted)
+        address = settings.public_url or f"http://{_shown(listener)}"
+        supervisor = Supervisor(home.logs, say=lambda line: click.echo(f"{clock.iso(clock.now())} {line}", err=True))
+        for program in _programs(home, wanted, environ, redis, listener):
+            supervisor.add(program)
+        announce = _Announcement(listener.getsockname(), lambda: _tell_ready(address, lines, time.monotonic() - begun))
+        held.callback(announce.close)
+        return supervisor.run(watch=announce.look)
+
+
+def _refuse_bad_settings(home: Home, given: Mapping[str, str]) -> None:
+    """Tell every fault before anything is made."""
+    load({**given, PREFIX + "HOME": str(home.folder)})
+
+
+def _listener(host: str, port: int) -> socket.socket:
+    """The socket that the web server will answer on, opened first: a port that is taken is told at once, and a web server
+    that is started again finds the requests that came meanwhile."""
+    try:
+        family, kind, protocol, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        listener = socket.socket(family, kind, protocol)
+    except OSError as problem:
+        raise CommandFailed(ExitCode.CONFIGURATION, f"{host} is not an address of this machine: {problem.strerror}") from None
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(place)
+        listener.listen(_BACKLOG)
+    except OSError as problem:
+        listener.close()
+        if problem.errno == errno.EADDRINUSE:
+            raise CommandFailed(ExitCode.IN_USE, f"port {port} is in use; choose another with --port") from None
+        raise CommandFailed(ExitCode.CONFIGURATION, f"cannot listen on {host} port {port}: {problem.strerror}") from None
+    return listener
+
+
+def _shown(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _prepared(settings: Settings, home: Home, wanted: Wanted) -> list[str]:
+    """Bring the database to this version, with roles and, for the demo, its people; how to sign in, in lines for a person."""
+    from core import db
+    from core.access.service import ensure_built_in_roles
+    from core.credentials.keyring import Keyring
+    from core.db import schema
+    from core.people.models import User
+    from core.runtime import demo
+
+    db.configure(settings.effective_database_url)
+    schema.upgrade()
+    ensure_built_in_roles()
+    Keyring(settings.master_key or b"").verify()
+    if wanted.demo:
+        lines = demo.how_to_sign_in(demo.ensure_people(settings, home))
+    elif not User.select().exists():
+        lines = ["There is nobody to sign in yet. Make the first administrator in another terminal:", "",
+                 f"  stockade user add you@example.com --role msp_admin --home {home.folder}"]
+    else:
+        lines = ["Sign in with the account that you have."]
+    db.db.close_all()
+    return lines
+
+
+def _programs(home: Home, wanted: Wanted, environ: Mapping[str, str], redis: embedded_redis.EmbeddedRedis | None,
+              listener: socket.socket) -> Sequence[Program]:
+    if wanted.demo:
+        allowed = ",".join(filter(None, (environ.get(PREFIX + "UPSTREAM_ALLOW"), _LOOPBACK)))
+        environ = {**environ, PREFIX + "UPSTREAM_ALLOW": allowed}
+    own = Program("", (), environ, hopeless=frozenset({ExitCode.USAGE, ExitCode.CONFIGURATION}))
+    grace = ("--grace", str(_STOP_SECONDS))
+    programs = []
+    if redis is not None:
+        programs.append(Program("redis", redis.command, {"LC_ALL": "C", "PATH": os.environ.get("PATH", "")}, stops_last=True,
+                                tied_by=signal.SIGTERM))
+    programs.append(replace(own, name="web", pass_fds=(listener.fileno(),),
+                            command=(*_PYTHON, "core.runtime", "serve", "--fd", str(listener.fileno()), *grace)))
+    programs += [replace(own, name=f"worker-{number}", command=(*_PYTHON, "core.runtime", "worker", *grace))
+                 for number in range(1, wanted.workers + 1)]
+    programs.append(replace(own, name="scheduler", command=(*_PYTHON, "core.runtime", "scheduler")))
+    if wanted.demo:
+        programs.append(replace(own, name="demo", command=(*_PYTHON, "core.runtime.demo")))
+    return programs
+
+
+def _tell_ready(address: str, lines: Sequence[str], seconds: float) -> None:
+    click.echo("\n".join(["", f"Stockade answers at {address} (after {seconds:.1f} s)", "", *lines, "", "Ctrl-C stops it."]))
+    sys.stdout.flush()
+
+
+@dataclass
+class _Announcement:
+    """Tells once that the web server is ready, without making the supervisor's loop wait.
+
+    The socket listens from the start, so one request asked early is answered the moment the server can.
+    """
+
+    place: tuple
+    tell: Callable[[], None]
+    _asking: socket.socket | None = None
+    _ask_at: float = 0.0
+    _is_told: bool = False
+    _answer: bytes = field(default=b"")
+
+    def look(self) -> None:
+        if self._is_told:
+            return
+        if self._asking is None:
+            self._ask()
+        else:
+            self._read()
+
+    def close(self) -> None:
+        if self._asking is not None:
+            self._asking.close()
+            self._asking = None
+
+    def _ask(self) -> None:
+        if time.monotonic() < self._ask_at:
+            return
+        host, port = self.place[:2]
+        loopback = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
+        self._asking = socket.create_connection((loopback, port), timeout=1)
+        self._asking.sendall(f"GET /health/ready HTTP/1.1\r\nHost: {loopback}:{port}\r\nConnection: close\r\n\r\n".encode())
+        self._asking.setblocking(False)
+        self._answer = b""
+
+    def _read(self) -> None:
+        assert self._asking is not None  # noqa: S101 - the caller looked
+        try:
+            chunk = self._asking.recv(4096)
+        except BlockingIOError:
+            return
+        except OSError:
+            chunk = b""
+        self._answer += chunk
+        if b"\r\n" in self._answer or not chunk:
+            self.close()
+            if self._answer.partition(b"\r\n")[0].split(b" ")[1:2] == [b"200"]:
+                self._is_told = True
+                self.tell()
+            else:
+                self._ask_at = time.monotonic() + _ASK_AGAIN_SECONDS
