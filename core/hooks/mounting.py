@@ -50,7 +50,7 @@ def _check(app: Flask, before: Iterable[Rule]) -> None:
         for path, method in _keys(rule):
             if (path, method) in taken:
                 raise NotAcceptable(f"the route {method} {path} is taken")
-        if not _declares_access(app.view_functions[rule.endpoint]) and not rule.endpoint.endswith(".static"):
+        if not _declares_access(app.view_functions[rule.endpoint]):
             raise NotAcceptable(f"the view {rule.endpoint!r} declares no access rule; use requires or public of core.http.access")
 
 
@@ -61,7 +61,8 @@ def _keys(rule: Rule) -> set[tuple[str, str]]:
 
 
 def _declares_access(view: Any) -> bool:
-    if hasattr(view, "access_rule"):
+    serves_static_files = getattr(view, "__func__", None) is Blueprint.send_static_file
+    if hasattr(view, "access_rule") or serves_static_files:
         return True
     methods = getattr(getattr(view, "view_class", None), "methods", None) or ()
     return bool(methods) and all(hasattr(getattr(view.view_class, method.lower(), None), "access_rule") for method in methods)

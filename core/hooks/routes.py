@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from flask import current_app
 from flask_smorest import Blueprint
 
 from core.hooks.schemas import PluginListSchema
 from core.http.access import CustomerFrom, requires
+from core.http.deployed import deployment
 
 blp = Blueprint("plugins", __name__, url_prefix="/api", description="The plugins of this deployment")
 
@@ -16,4 +16,4 @@ blp = Blueprint("plugins", __name__, url_prefix="/api", description="The plugins
 @blp.response(200, PluginListSchema)
 def list_plugins() -> dict[str, Any]:
     """Every plugin with its state, and why when it is not running"""
-    return {"plugins": current_app.extensions["stockade"].plugins.listing()}
+    return {"plugins": deployment().plugins.listing()}
