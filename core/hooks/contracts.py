@@ -254,13 +254,13 @@ class StandIn:
         address as one line.
     :ivar settings: the settings of a demo customer's connection, secrets included, by the stand-in's address, the customer's
         token and the customer's number, counted from 0.
-    :ivar tokens_variable: environment variable in which it finds the tokens to accept, one for each customer, commas between.
+    :ivar environ: what to add to its environment so that it accepts these tokens, one for each customer in turn.
     :ivar token_prefix: what this source's tokens begin with; 40 hexadecimal digits follow.
     """
 
     source: str
     module: str
     settings: Callable[[str, str, int], Mapping[str, Any]]
+    environ: Callable[[Sequence[str]], Mapping[str, str]]
     arguments: Sequence[str] = ()
-    tokens_variable: str = "STANDIN_TOKENS"
     token_prefix: str = ""

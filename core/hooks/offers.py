@@ -111,10 +111,10 @@ def pages(result: Any) -> tuple[Page, ...]:
 def stand_ins(result: Any) -> tuple[StandIn, ...]:
     entries = _all(result, StandIn, "register_stand_ins")
     for entry in entries:
-        for word in (entry.source, entry.module, entry.tokens_variable, entry.token_prefix):
+        for word in (entry.source, entry.module, entry.token_prefix):
             _is_a(word, str, f"each text of the stand-in of {entry.source!r}")
-        if not callable(entry.settings):
-            raise NotAcceptable(f"the settings of the stand-in of {entry.source!r} cannot be called")
+        if not callable(entry.settings) or not callable(entry.environ):
+            raise NotAcceptable(f"settings and environ of the stand-in of {entry.source!r} are not functions")
     return _each_once(entries, lambda entry: (entry.source,), "the stand-in of")
 
 

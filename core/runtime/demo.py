@@ -135,7 +135,7 @@ class _Kept:
         self._offered = offered
         tokens = [_token(deployment, offered, number) for number in range(len(CUSTOMERS))]
         self._process = StandInProcess(offered.module, [*offered.arguments, "--port", str(_port(deployment, offered))],
-                                       env={offered.tokens_variable: ",".join(tokens)})
+                                       env=offered.environ(tokens))
 
     def __enter__(self) -> StandInProcess:
         self._process.start()

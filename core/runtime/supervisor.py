@@ -28,6 +28,7 @@ _STOP_SECONDS = 8.0
 _LONGEST_LOG, _KEPT_LOGS = 10 * 1024 * 1024, 3
 _LONGEST_LINE = 64 * 1024
 _LOUD = ("error", "critical")
+_SAID_SECONDS = 60.0  # several programs meet the same trouble; a person is told once
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,7 @@ class Supervisor:
     _selector: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector)
     _asked_to_stop: int = 0
     _given_up: int = 0
+    _said: dict[str, float] = field(default_factory=dict)
 
     def add(self, program: Program) -> None:
         """Have the program started with the next turn of the loop, after those that were added before."""
@@ -183,7 +185,8 @@ class Supervisor:
     def _take(self, child: _Child, line: bytes) -> None:
         level, message = child.log.write(line.decode(errors="replace"))
         child.last_message = message or child.last_message
-        if level in _LOUD and not self._asked_to_stop:
+        if level in _LOUD and not self._asked_to_stop and time.monotonic() - self._said.get(message, -_SAID_SECONDS) >= _SAID_SECONDS:
+            self._said[message] = time.monotonic()
             self.say(f"{child.program.name}: {message}")
 
     def _ended(self, child: _Child) -> None:
