@@ -9,10 +9,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from flask import Flask, Response, request
 
 from core.hooks.failures import (
@@ -30,6 +26,7 @@ from core.hooks.failures import (
 )
 from core.http.upstream import Upstream, UpstreamPolicy
 from core.testing.standin import StandIn
+from core.testing.tls import self_signed
 
 LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"),)
 HURRIED = UpstreamPolicy(allow=LOOPBACK, backoff=0.0, limited_backoff=0.01, longest_wait=2.0, per_second=1000.0)
@@ -268,38 +265,21 @@ def test_calls_keep_the_pace_of_the_policy():
 
 
 @pytest.fixture(scope="module")
-def self_signed(tmp_path_factory) -> tuple[Path, Path]:
-    """Files of a certificate for 127.0.0.1 that signs itself, and its key."""
-    folder = tmp_path_factory.mktemp("tls")
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "stand-in")])
-    today = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
-        .serial_number(x509.random_serial_number()).not_valid_before(today - timedelta(days=1)).not_valid_after(today + timedelta(days=2))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    (folder / "cert.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    (folder / "key.pem").write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
-                                                       serialization.NoEncryption()))
-    return folder / "cert.pem", folder / "key.pem"
+def certificate(tmp_path_factory) -> tuple[str, str]:
+    return self_signed(tmp_path_factory.mktemp("tls"))
 
 
-def test_a_certificate_nobody_vouches_for_is_a_tls_failure_told_at_once(self_signed):
+def test_a_certificate_nobody_vouches_for_is_a_tls_failure_told_at_once(certificate):
     script = Script("{}")
     patient = UpstreamPolicy(allow=LOOPBACK, backoff=30.0)  # a second try would outlast the test
-    with answering(script, tls=tuple(map(str, self_signed))) as url, pytest.raises(TlsFailed, match="self-signed certificate"):
+    with answering(script, tls=certificate) as url, pytest.raises(TlsFailed, match="self-signed certificate"):
         Upstream(url, patient).get("/")
     assert script.asked == 0
 
 
-def test_the_connection_s_own_authority_is_trusted(self_signed):
-    certificate, _ = self_signed
-    with answering(lambda: json.dumps({"safe": True}), tls=tuple(map(str, self_signed))) as url:
-        assert Upstream(url, HURRIED, ca_pem=certificate.read_text()).get("/") == {"safe": True}
+def test_the_connection_s_own_authority_is_trusted(certificate):
+    with answering(lambda: json.dumps({"safe": True}), tls=certificate) as url:
+        assert Upstream(url, HURRIED, ca_pem=Path(certificate[0]).read_text()).get("/") == {"safe": True}
 
 
 def test_authorities_that_are_no_pem_are_a_matter_of_settings():
