@@ -1,8 +1,10 @@
 """Fixtures for everyone; see ``tests.servers`` for databases and Redis, ``tests.factories`` for what goes into them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 
+import peewee
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
@@ -30,3 +32,23 @@ def app(sqlite_database: str) -> Iterator[Flask]:
 def client(app: Flask) -> FlaskClient:
     """A browser in which nobody has signed in."""
     return app.test_client()
+
+
+@pytest.fixture
+def statements() -> Callable[[], AbstractContextManager[list[str]]]:
+    """``with statements() as executed:`` collects the SQL that runs in the block, in order."""
+
+    @contextmanager
+    def collected() -> Iterator[list[str]]:
+        executed: list[str] = []
+
+        def note(event: peewee.QueryEvent) -> None:
+            executed.append(event.sql)
+
+        db.query_hooks.append(note)
+        try:
+            yield executed
+        finally:
+            db.query_hooks.remove(note)
+
+    return collected

@@ -33,8 +33,13 @@ def make_user(*roles: str, customer: Customer | None = None, email: str = "", pa
     access.ensure_built_in_roles()
     user = people.add(email or f"user{next(_numbers)}@example.test", actor="test", settings=SETTINGS, name="Ada", password=password)
     for role in roles:
-        access.grant_role(access.COMMAND, user, role, customer.id if customer is not None and role in CUSTOMER_ROLES else None)
+        give_role(user, role, customer if role in CUSTOMER_ROLES else None)
     return user
+
+
+def give_role(user: User, role: str, customer: Customer | None = None) -> None:
+    """Let a user hold a role, in a customer or everywhere."""
+    access.grant_role(access.COMMAND, user, role, customer.id if customer is not None else None)
 
 
 def signed_in_client(app: Flask, *roles: str, customer: Customer | None = None, user: User | None = None,

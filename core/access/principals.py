@@ -3,6 +3,7 @@
 import hashlib
 from collections import defaultdict
 from dataclasses import dataclass
+from typing import Any
 
 import peewee
 
@@ -40,25 +41,23 @@ def api_token_of(token: str) -> ApiToken | None:
 
 
 def by_session(session: UserSession) -> Principal:
-    held = held_by(session.user.id)
-    return Principal(
-        user_id=session.user.id, email=session.user.email, name=session.user.name, via="session", image=session.user.image, roles=held.roles,
-        everywhere=held.everywhere, by_customer=held.by_customer, active_customer_id=session.customer_id, group_limits=held.group_limits)
+    return _principal(session.user, "session", active_customer_id=session.customer_id)
 
 
 def by_api_token(token: ApiToken) -> Principal:
-    held = held_by(token.user.id)
-    return Principal(
-        user_id=token.user.id, email=token.user.email, name=token.user.name, via="token", image=token.user.image, roles=held.roles,
-        everywhere=held.everywhere, by_customer=held.by_customer, group_limits=held.group_limits,
-        only_nodes=None if token.nodes is None else frozenset(token.nodes), only_customer=token.customer_id)
+    only_nodes = None if token.nodes is None else frozenset(token.nodes)
+    return _principal(token.user, "token", only_nodes=only_nodes, only_customer=token.customer_id)
 
 
 def of_user(user: User) -> Principal:
     """What this user would be as a principal; for asking what he holds while he is not there."""
+    return _principal(user, "session")
+
+
+def _principal(user: User, via: str, **rest: Any) -> Principal:
     held = held_by(user.id)
-    return Principal(user_id=user.id, email=user.email, name=user.name, via="session", image=user.image, roles=held.roles, everywhere=held.everywhere,
-                     by_customer=held.by_customer, group_limits=held.group_limits)
+    return Principal(user_id=user.id, email=user.email, name=user.name, image=user.image, via=via, roles=held.roles,
+                     everywhere=held.everywhere, by_customer=held.by_customer, group_limits=held.group_limits, **rest)
 
 
 def held_by(user_id: str) -> Held:

@@ -19,7 +19,8 @@ def store(keyring: Keyring, customer_id: str, type: str, name: str, values: Mapp
     """
     moment = clock.now()
     with atomic():
-        credential = Credential.create(id=new_id("crd"), customer_id=customer_id, type=type, name=name, created_at=moment, updated_at=moment)
+        credential = Credential.create(id=new_id("crd"), customer_id=customer_id, type=type, name=name, created_at=moment,
+                                       updated_at=moment)
         _write(keyring, customer_id, credential.id, values, moment)
         record("credential.created", actor=actor, target=credential.id, customer_id=customer_id,
                details={"type": type, "name": name, "fields": sorted(values)})

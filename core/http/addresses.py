@@ -9,7 +9,7 @@ from core.http import csrf
 from core.settings import Settings
 
 #: where people sign in; the page is contributed by whoever serves the pages
-SIGN_IN_PAGE = "/sign-in"
+SIGN_IN_PAGE = "/signin"
 
 _ODD = re.compile(r"[\x00-\x20\x7f-\x9f\\\ud800-\udfff]")  # browsers read backslashes and blanks otherwise than we do
 

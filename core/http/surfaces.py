@@ -216,10 +216,11 @@ def _written(surface: Surface, refusal: Refusal) -> flask.Response:
 
 
 def _shown(refusal: Refusal) -> flask.Response:
-    """Outside the surfaces: a page, when the pages offered one in ``app.extensions["stockade_html_errors"]``, else plain text."""
+    """Outside the surfaces: what the pages offered in ``app.extensions["stockade_html_errors"]`` answers, else plain text."""
     page = flask.current_app.extensions.get("stockade_html_errors")
     if page is not None and flask.request.accept_mimetypes.accept_html:
-        return flask.make_response(page(refusal), refusal.status)
+        answer: flask.Response = page(refusal)  # with a status of its own: a page may lead to the sign-in instead
+        return answer
     return flask.Response(f"{refusal.message}\n", refusal.status, mimetype="text/plain")
 
 

@@ -88,8 +88,8 @@ def sign_out() -> Response:
 @public
 @blp.response(302, description="To the page where people sign in")
 def sign_in_page() -> Any:
-    """Where people sign in."""
-    return redirect(_sign_in_page(request.args.get("error")))
+    """Where people sign in. ``csrf`` says that the form was too old."""
+    return redirect(_sign_in_page("csrf" if request.args.get("csrf") else request.args.get("error")))
 
 
 @blp.get("/error")
@@ -134,10 +134,10 @@ def _check_may_pick(principal: Principal, customer_id: str) -> None:
 def _signed_in() -> Response:
     given = _submitted()
     if not csrf.is_vouched_for(given.get("csrfToken", ""), settings(), _csrf_secret()):
-        return _sent_on(given, f"{_auth_url()}/signin?csrf=true")
+        return _sent_on(given, f"{_auth_url()}/signin?{_said(given, csrf='true')}")
     user = service.authenticate(given.get("email") or given.get("username") or "", given.get("password", ""), settings())
     if user is None:
-        return _sent_on(given, f"{_auth_url()}/error?{_why_not(given)}", status=401)
+        return _sent_on(given, f"{_auth_url()}/error?{_said(given, error='CredentialsSignin', provider='credentials')}", status=401)
     token = sessions.begin(user.id, settings(), replaced_token=_session_token())
     record("user.signed_in", actor=user.email, target=user.id)
     response = _sent_on(given, own_url(given.get("callbackUrl"), settings()))
@@ -149,8 +149,8 @@ def _session_token() -> str:
     return request.cookies.get(cookies.session_cookie_name(settings()), "")
 
 
-def _why_not(given: dict[str, str]) -> str:
-    said = {"error": "CredentialsSignin", "provider": "credentials"}
+def _said(given: dict[str, str], **said: str) -> str:
+    """A query that also remembers where the sign-in was to lead."""
     if given.get("callbackUrl"):
         said["callbackUrl"] = own_url(given["callbackUrl"], settings())
     return urlencode(said)
@@ -159,7 +159,7 @@ def _why_not(given: dict[str, str]) -> str:
 def _submitted() -> dict[str, str]:
     """The texts of a form or of a JSON object; true is ``true``, as a form would say it."""
     if not request.is_json:
-        return {name: value for name, value in request.form.items()}
+        return dict(request.form.items())
     body = request.get_json()
     if not isinstance(body, dict):
         raise BadRequest("The body is not a JSON object")

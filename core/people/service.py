@@ -17,6 +17,7 @@ from core.settings import Settings
 
 log = logging.getLogger(__name__)
 
+_UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
 _EMAIL = re.compile(r"[^\s@\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,64}@[^\s@\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,190}")
 
 
@@ -26,6 +27,8 @@ def email_key(email: str) -> str:
 
 
 def find_by_email(email: str) -> User | None:
+    if _UNSTORABLE.search(email):
+        return None
     return User.get_or_none(User.email_key == email_key(email))
 
 

@@ -39,9 +39,9 @@ def touch(session: UserSession, settings: Settings) -> bool:
     moment = clock.now()
     if moment - session.seen_at < _TOUCH_EVERY:
         return False
-    session.seen_at, session.expires_at = moment, _expiry(moment, settings)
-    UserSession.update(seen_at=moment, expires_at=session.expires_at).where(
-        UserSession.token_digest == session.token_digest, UserSession.seen_at < moment).execute()
+    renewed = {"seen_at": moment, "expires_at": _expiry(moment, settings)}
+    UserSession.update(renewed).where(UserSession.token_digest == session.token_digest).execute()
+    session.__data__.update(renewed)
     return True
 
 
