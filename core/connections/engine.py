@@ -9,8 +9,9 @@ import logging
 import os
 import socket
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import peewee
@@ -27,8 +28,8 @@ from core.db.texts import key_of
 from core.deployment import Deployment
 from core.findings import rules, store
 from core.findings.store import AssetWriter, Written
-from core.hooks.contracts import AssetDraft, FindingDraft, Pull, Unmapped
-from core.hooks.failures import ConnectorError, UpstreamUnavailable
+from core.hooks.contracts import AssetDraft, FindingDraft, Pull, RuleDraft, Unmapped
+from core.hooks.failures import ConnectorError, PluginFailed, UpstreamUnavailable
 from core.ids import new_id
 from core.logs import context
 
@@ -39,12 +40,6 @@ FAILURES_IN_A_ROW = 5  # then it is not the asset: the source is down, and the r
 
 class RunLost(Exception):
     """Another worker has taken the run up; this one must not write any more."""
-
-
-class PluginFailed(ConnectorError):
-    """The connector raised something that is no ConnectorError: a bug in the plugin, not in its source."""
-
-    code, asset_only = "plugin_error", True
 
 
 @dataclass
@@ -155,7 +150,7 @@ def _opened(work: _Work) -> tuple[Pull, list[Any]]:
 def _catalog(work: _Work, pull: Pull) -> tuple[list[tuple[str, AssetDraft]], bool]:
     """The assets to pull, and whether they are the whole catalog. Ends with every asset stored."""
     keys = work.run.asset_keys
-    drafts = _guarded(pull.catalog()) if keys is None else _named(work, pull, keys)
+    drafts = _guarded(pull.catalog, AssetDraft) if keys is None else _named(work, pull, keys)
     owner = catalog.Owner(work.connection.customer_id, work.connection.id, work.connection.source, work.connection.group_id)
     found: dict[str, tuple[str, AssetDraft]] = {}
     for batch in chunked(drafts, catalog.BATCH):
@@ -176,7 +171,7 @@ def _discipline(work: _Work, kind: str) -> str:
 def _named(work: _Work, pull: Pull, keys: Sequence[str]) -> Iterator[AssetDraft]:
     for key in keys:
         try:
-            yield next(_guarded(iter([pull.asset(key)])))
+            yield next(_guarded(partial(map, pull.asset, [key]), AssetDraft))
         except ConnectorError as problem:
             if not problem.asset_only:
                 raise
@@ -206,13 +201,13 @@ def _one_asset(work: _Work, pull: Pull, asset: Asset, draft: AssetDraft) -> None
     writer = AssetWriter(asset, work.run.id, work.actor)
     rule_keys: set[str] = set()
     complete = True
-    for batch in chunked(_guarded(pull.findings(draft)), store.BATCH):
+    for batch in chunked(_guarded(lambda: pull.findings(draft), FindingDraft, Unmapped), store.BATCH):
         drafts = [entry for entry in batch if isinstance(entry, FindingDraft)]
         unmapped = [entry for entry in batch if isinstance(entry, Unmapped)]
         complete = _note_unmapped(work, writer, asset, unmapped) and complete
         writer.write(drafts, also=lambda written: _count(work, written))
         rule_keys.update(entry.rule for entry in drafts if entry.rule)
-    rules.store_missing(asset.customer_id, asset.source, rule_keys, lambda keys: _guarded(pull.rules(keys)))
+    rules.store_missing(asset.customer_id, asset.source, rule_keys, lambda keys: _guarded(lambda: pull.rules(keys), RuleDraft))
     if complete:
         _note_closings(work, asset, writer.unmentioned())
 
@@ -318,10 +313,13 @@ def _follow_up(work: _Work) -> None:
     db.obj.after_commit(ask)
 
 
-def _guarded(entries: Iterable[Any]) -> Iterator[Any]:
-    """The border around a connector: what it raises by mistake becomes a failure under its own name."""
+def _guarded(ask: Callable[[], Iterable[Any]], *wanted: type) -> Iterator[Any]:
+    """The border around a connector: what it raises or gives by mistake becomes a failure under its own name."""
     try:
-        yield from entries
+        for entry in ask():
+            if not isinstance(entry, wanted):  # left out in silence, it would close what it stands for
+                raise PluginFailed(f"The connector gave a {type(entry).__name__} in place of a {wanted[0].__name__}")
+            yield entry
     except ConnectorError:
         raise
     except Exception as problem:

@@ -19,7 +19,7 @@ from core.db import atomic, is_unique_violation
 from core.deployment import Deployment
 from core.errors import BadRequest, Conflict, NotFound
 from core.hooks.contracts import CheckResult, Connector, Pull
-from core.hooks.failures import ConnectorError, WrongService
+from core.hooks.failures import ConnectorError, PluginFailed, WrongService
 from core.http.upstream import Upstream, UpstreamPolicy
 from core.ids import new_id
 from core.scope import Scope
@@ -191,7 +191,13 @@ def _opened(deployment: Deployment, connector: Connector, settings: Mapping[str,
         opened.append(Upstream(base_url, policy, **options))
         return opened[-1]
 
-    return connector.open(settings, upstream), opened
+    try:
+        return connector.open(settings, upstream), opened
+    except ConnectorError:
+        raise
+    except Exception as problem:  # the border around a plugin call
+        log.exception("the connector %s raised while it was opened", connector.source)
+        raise PluginFailed(f"The connector failed: {type(problem).__name__}") from problem
 
 
 def webhook_secret(deployment: Deployment, connection: Connection, connector: Connector) -> str:

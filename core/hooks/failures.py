@@ -95,3 +95,9 @@ class PullIncomplete(ConnectorError):
     """The source gave fewer records than it announced; what came is kept, and nothing is closed."""
 
     code, asset_only = "incomplete", True
+
+
+class PluginFailed(ConnectorError):
+    """Raised by core when a connector raises something that is no ConnectorError, or gives something that is no draft."""
+
+    code, asset_only = "plugin_error", True

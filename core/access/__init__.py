@@ -1,0 +1,1 @@
+"""Who may do what: principals, roles, grants, tokens, and the gate in front of every view."""
