@@ -147,3 +147,7 @@ def _configuration(folder: Path, socket: Path) -> str:
 
 def _quoted(text: str) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+if __name__ == "__main__":
+    print(find_program())
