@@ -45,12 +45,13 @@ class Finding(Model):
     verdict = peewee.CharField(16, null=True)
     category = peewee.CharField(32)
     rule_key = peewee.CharField(300)
+    description = peewee.TextField()
     cwe = peewee.CharField(200)  # ",79,89," so that one number is found by LIKE; empty when none
     cve = peewee.CharField(500)  # the same for CVE ids
     path = peewee.CharField(1000)
     line = peewee.IntegerField(null=True)
     url = peewee.CharField(2000)
-    details = peewee.TextField()  # JSON object: description and further facts
+    details = peewee.TextField()  # JSON object of further facts
     source_created_at = InstantField(null=True)
     source_updated_at = InstantField(null=True)
     first_seen_at = InstantField()

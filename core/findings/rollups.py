@@ -12,16 +12,16 @@ from core.findings.models import Finding
 from core.findings.state import REMEDIATED, Status
 from core.hooks.contracts import Severity
 
-OPEN_COLUMNS: Mapping[Severity, str] = {severity: f"open_{severity.name.lower()}" for severity in Severity}
+OPEN_COLUMNS: Mapping[int, str] = {int(severity): f"open_{severity.name.lower()}" for severity in Severity}
 COLUMNS = (*OPEN_COLUMNS.values(), "findings_total", "findings_remediated")
 
 
 class Delta(Counter[str]):
     """Changes to an asset's totals, gathered while a batch is written."""
 
-    def gained(self, status: str, severity: int) -> None:
-        self._count(status, severity, 1)
-        self["findings_total"] += 1
+    def gained(self, status: str, severity: int, number: int = 1) -> None:
+        self["findings_total"] += number
+        self._count(status, severity, number)
 
     def moved(self, before: tuple[str, int], after: tuple[str, int]) -> None:
         self._count(*before, -1)
@@ -29,7 +29,7 @@ class Delta(Counter[str]):
 
     def _count(self, status: str, severity: int, by: int) -> None:
         if status == Status.OPEN:
-            self[OPEN_COLUMNS[Severity(severity)]] += by
+            self[OPEN_COLUMNS[severity]] += by
         elif status in REMEDIATED:
             self["findings_remediated"] += by
 
@@ -86,7 +86,7 @@ def _totals(counted: peewee.ModelSelect, asset_ids: Iterable[str]) -> dict[str, 
         mine = totals[asset_id]
         mine["findings_total"] += number
         if status == Status.OPEN:
-            mine[OPEN_COLUMNS[Severity(severity)]] += number
+            mine[OPEN_COLUMNS[severity]] += number
         elif status in REMEDIATED:
             mine["findings_remediated"] += number
     return totals

@@ -109,6 +109,7 @@ class RuleSchema(CamelSchema):
 
 
 class OpenedFindingSchema(FindingSchema):
+    description = fields.Str()
     details = fields.Dict()
     rule_text = fields.Nested(RuleSchema, allow_none=True)
     history = fields.List(fields.Nested(EventSchema), metadata={"description": "Newest first; the last entry is the first sight"})

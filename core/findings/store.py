@@ -2,7 +2,8 @@
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -20,14 +21,13 @@ from core.findings.state import REMEDIATED, effective
 from core.hooks.contracts import FindingDraft, SourceState
 
 BATCH = 1000
-_COLUMNS = ("customer_id", "asset_id", "source", "source_key", *SAID, "status", "verdict", "first_seen_at", "closed_at", "first_run_id",
+COLUMNS = ("customer_id", "asset_id", "source", "source_key", *SAID, "status", "verdict", "first_seen_at", "closed_at", "first_run_id",
             "last_run_id", "digest")
 _KEY = ("customer_id", "asset_id", "source_key")
 _KEPT = {*_KEY, "verdict", "first_seen_at", "first_run_id"}  # what a source cannot change once the finding is there
-_REWRITTEN = tuple(column for column in _COLUMNS if column not in _KEPT)
+REWRITTEN = tuple(column for column in COLUMNS if column not in _KEPT)
 _WATCHED = ("severity", "title", "source_status", "path", "line", "category")  # changes that the history tells
 _EVENT_COLUMNS = ("customer_id", "finding_id", "at", "kind", "actor", "run_id", "details")
-_CLOSED_AT_SOURCE = frozenset({SourceState.FIXED, SourceState.GONE})
 
 
 @dataclass(slots=True)
@@ -46,18 +46,23 @@ class Written:
         return self
 
 
-class _Stored(NamedTuple):
-    """What is read back of every finding that a batch mentions."""
+class _Before(NamedTuple):
+    """What a row holds that is about to be rewritten."""
 
     id: int
     source_key: str
-    digest: int
     source_state: str
     status: str
     severity: int
     verdict: str | None
     first_seen_at: int
     closed_at: int | None
+    first_run_id: str
+    title: str
+    source_status: str
+    path: str
+    line: int | None
+    category: str
 
 
 class AssetWriter:
@@ -86,95 +91,107 @@ class AssetWriter:
         A key that stands in the batch twice counts once, with its last draft.
         """
         by_key = {key_of(draft.source_key): draft for draft in drafts}
-        mentioned: list[int] = []
         with atomic():
             self._lock_asset()
-            written = self._write(by_key, mentioned)
+            known = self._known(list(by_key))
+            written = self._write(by_key, known)
             also(written)
-        for key in mentioned:  # only now: a batch that was rolled back has mentioned nothing
-            self._mention(key)
+        self._mention(known)  # only now: a batch that was rolled back has mentioned nothing
         return written
 
     def mention(self, source_keys: Iterable[str]) -> None:
         """Count findings as still there though their records could not be read."""
-        for stored in self._stored([key_of(source_key) for source_key in source_keys]):
-            self._mention(stored.id)
+        self._mention(self._known([key_of(source_key) for source_key in source_keys]))
 
     def unmentioned(self) -> Iterator[int]:
         """Keys of the findings that were there before and that no batch has mentioned, ascending."""
         return (key for key, seen in zip(self._living, self._mentioned, strict=True) if not seen)
 
-    def _mention(self, key: int) -> None:
-        place = bisect_left(self._living, key)
-        if place < len(self._living) and self._living[place] == key:
-            self._mentioned[place] = 1
+    def _mention(self, known: Mapping[str, tuple[int, int]]) -> None:
+        living, mentioned = self._living, self._mentioned
+        for key, _ in known.values():
+            place = bisect_left(living, key)
+            if place < len(living) and living[place] == key:
+                mentioned[place] = 1
 
     def _lock_asset(self) -> None:
         # SQLite's IMMEDIATE transactions are alone already. The order asset, then findings is the same everywhere.
         if is_postgres():
             list(Asset.select(Asset.id).where(Asset.id == self._asset.id).for_update().tuples())
 
-    def _stored(self, source_keys: list[str]) -> Iterator[_Stored]:
+    def _known(self, source_keys: list[str]) -> dict[str, tuple[int, int]]:
+        """Key and digest of those that are stored, by the source's key."""
         fixed = {"customer_id": self._asset.customer_id, "asset_id": self._asset.id}
-        return map(_Stored._make, rows_by_key(Finding, _Stored._fields, fixed, "source_key", source_keys))
+        found = rows_by_key(Finding, ("source_key", "id", "digest"), fixed, "source_key", source_keys)
+        return {source_key: (key, digest) for source_key, key, digest in found}
 
-    def _write(self, by_key: dict[str, FindingDraft], mentioned: list[int]) -> Written:
-        stored = {row.source_key: row for row in self._stored(list(by_key))}
-        now, asset, written, delta = clock.now(), self._asset, Written(), rollups.Delta()
-        rows, changed = [], []
-        for key, draft in by_key.items():
-            digest, before = digest_of(draft), stored.get(key)
-            if before is not None:
-                mentioned.append(before.id)
-                if before.digest == digest:
-                    written.unchanged += 1
-                    continue
-            said = said_by(draft)
-            verdict = before.verdict if before else None
-            status = effective(draft.state, verdict)
-            first_seen, closed_at = now, now if draft.state in _CLOSED_AT_SOURCE else None
-            if before is None:
-                written.added += 1
-                delta.gained(status, draft.severity)
-            else:
-                first_seen, closed_at = before.first_seen_at, closed_at and (before.closed_at or closed_at)
-                delta.moved((before.status, before.severity), (status, draft.severity))
-                changed.append((before, draft, said))
-            rows.append((asset.customer_id, asset.id, asset.source, key, *said, status, verdict, first_seen, closed_at,
-                         self._run_id, self._run_id, digest))
-        events = self._history(changed, now, written)
-        bulk_upsert(Finding, _COLUMNS, rows, conflict=_KEY, update=_REWRITTEN)
-        bulk_insert(FindingEvent, _EVENT_COLUMNS, events)
-        rollups.add(asset.id, delta)
+    def _write(self, by_key: Mapping[str, FindingDraft], known: Mapping[str, tuple[int, int]]) -> Written:
+        new: list[tuple[str, FindingDraft, int]] = []
+        changed: dict[str, tuple[FindingDraft, int]] = {}
+        for source_key, draft in by_key.items():
+            digest, stored = digest_of(draft), known.get(source_key)
+            if stored is None:
+                new.append((source_key, draft, digest))
+            elif stored[1] != digest:
+                changed[source_key] = draft, digest
+        written = Written(added=len(new), unchanged=len(by_key) - len(new) - len(changed))
+        delta, now = rollups.Delta(), clock.now()
+        rows = self._new_rows(new, delta, now)
+        if changed:
+            rows += self._changed_rows(changed, delta, now, written)
+        bulk_upsert(Finding, COLUMNS, rows, conflict=_KEY, update=REWRITTEN)
+        rollups.add(self._asset.id, delta)
         return written
 
-    def _history(self, changed: list, now: int, written: Written) -> list[tuple]:
-        """Events for the rows about to be rewritten, told from what they still hold."""
-        if not changed:
-            return []
-        watched = {row[0]: row[1:] for row in Finding.select(Finding.id, *(getattr(Finding, name) for name in _WATCHED)).where(
-            Finding.id.in_([before.id for before, _, _ in changed])).tuples()}
-        events = []
-        for before, draft, said in changed:
-            kind = _kind_of_change(before.source_state, draft.state)
-            if kind == "reopened":
-                written.reopened += 1
-            elif kind == "closed":
-                written.closed += 1
-            else:
-                written.changed += 1
-            after = dict(zip(SAID, said, strict=True))
-            difference = {name: [old, after[name]] for name, old in zip(_WATCHED, watched[before.id], strict=True) if old != after[name]}
-            if kind != "changed" or difference:
-                events.append((self._asset.customer_id, before.id, now, kind, self._actor, self._run_id, _json(difference)))
-        return events
+    def _new_rows(self, new: Iterable[tuple[str, FindingDraft, int]], delta: rollups.Delta, now: int) -> list[tuple]:
+        customer_id, asset_id, source, run_id = self._asset.customer_id, self._asset.id, self._asset.source, self._run_id
+        rows = []
+        counts: Counter[tuple[str, int]] = Counter()
+        for source_key, draft, digest in new:
+            status = effective(draft.state, None)
+            counts[status, draft.severity] += 1
+            closed_at = now if status in REMEDIATED else None
+            rows.append((customer_id, asset_id, source, source_key, *said_by(draft), status, None, now, closed_at, run_id, run_id, digest))
+        for (status, severity), number in counts.items():
+            delta.gained(status, severity, number)
+        return rows
+
+    def _changed_rows(self, changed: Mapping[str, tuple[FindingDraft, int]], delta: rollups.Delta, now: int,
+                      written: Written) -> list[tuple]:
+        """Rows to be rewritten; their events are stored here, told from what the rows still hold."""
+        fixed = {"customer_id": self._asset.customer_id, "asset_id": self._asset.id}
+        rows, events = [], []
+        for before in map(_Before._make, rows_by_key(Finding, _Before._fields, fixed, "source_key", list(changed))):
+            draft, digest = changed[before.source_key]
+            said = said_by(draft)
+            status = effective(draft.state, before.verdict)
+            closed_at = (before.closed_at or now) if draft.state in REMEDIATED else None
+            delta.moved((before.status, before.severity), (status, draft.severity))
+            rows.append((self._asset.customer_id, self._asset.id, self._asset.source, before.source_key, *said, status, before.verdict,
+                         before.first_seen_at, closed_at, before.first_run_id, self._run_id, digest))
+            event = self._event(before, draft, said, now, written)
+            if event is not None:
+                events.append(event)
+        bulk_insert(FindingEvent, _EVENT_COLUMNS, events)
+        return rows
+
+    def _event(self, before: _Before, draft: FindingDraft, said: tuple, now: int, written: Written) -> tuple | None:
+        """The history's entry for a changed finding; None for a change that nobody would look for."""
+        kind = _kind_of_change(before.source_state, draft.state)
+        counted = kind if kind in ("reopened", "closed") else "changed"
+        setattr(written, counted, getattr(written, counted) + 1)
+        after = dict(zip(SAID, said, strict=True))
+        difference = {name: [getattr(before, name), after[name]] for name in _WATCHED if getattr(before, name) != after[name]}
+        if kind == "changed" and not difference:
+            return None
+        return (self._asset.customer_id, before.id, now, kind, self._actor, self._run_id, _json(difference))
 
 
 def _kind_of_change(before: str, after: str) -> str:
     if after == before:
         return "changed"
-    if after in _CLOSED_AT_SOURCE:
-        return "changed" if before in _CLOSED_AT_SOURCE else "closed"
+    if after in REMEDIATED:
+        return "changed" if before in REMEDIATED else "closed"
     if after == SourceState.OPEN:
         return "reopened"
     return "dismissed"

@@ -144,7 +144,7 @@ def offensive_finding(entry: OffensiveFinding) -> dict[str, Any]:
     cwe = ", ".join(f"CWE-{number}" for number in finding.cwe.strip(",").split(",") if number)
     return OffensiveFindingSchema().dump({
         "id": finding_public_id(finding.id), "title": finding.title, "severity": Severity(finding.severity).label,
-        "description": details.get("description") or None, "source": _SOURCE_NAMES.get(finding.source, finding.source),
+        "description": finding.description or None, "source": _SOURCE_NAMES.get(finding.source, finding.source),
         "category": _OFFENSIVE, "created_at": finding.first_seen_at, "cwe_mappings": cwe or None, "target_url": finding.path or None,
         "risk_impact": details.get("risk_impact"), "recommendation": details.get("recommendation"),
         "folder_id": details.get("folder_id"), "folder_path": details.get("folder_path"),

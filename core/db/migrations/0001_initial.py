@@ -165,6 +165,7 @@ def up(migrator, db):
         verdict = CharField(null=True, max_length=16)
         category = CharField(max_length=32)
         rule_key = CharField(max_length=300)
+        description = TextField()
         cwe = CharField(max_length=200)
         cve = CharField(max_length=500)
         path = CharField(max_length=1000)

@@ -111,7 +111,7 @@ def test_an_opened_finding_has_rule_and_history_and_belongs_to_its_customer_alon
     other = Run.get(Run.customer_id != acme.customer_id).customer_id
     row = Finding.get(Finding.source_key == "sqli", Finding.customer_id == acme.customer_id)
     opened = service.opened(acme, finding_public_id(row.id))
-    assert (opened.asset.external_key, opened.rule.name, opened.details["description"]) == ("shop", "Rule java:S2077", "")
+    assert (opened.asset.external_key, opened.rule.name, opened.finding.description) == ("shop", "Rule java:S2077", "")
     for public_id in (finding_public_id(row.id + 10_000), str(row.id), "fnd_", "fnd_zzzz", "x" * 400):
         with pytest.raises(NotFound):
             service.opened(acme, public_id)

@@ -1,0 +1,65 @@
+"""``python -m benchmarks [storing|reading|syncing|starting ...]``: measures, prints, and fails when a bound is missed."""
+
+import logging
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from benchmarks import reading, starting, storing, syncing
+from benchmarks.report import Report
+from core import db
+from core.db import schema
+from tests.servers import start_postgres
+
+PER_DATABASE: dict[str, Callable[[Report], None]] = {"storing": storing.measure, "reading": reading.measure}
+ONCE: dict[str, Callable[[Report], None]] = {"syncing": syncing.measure, "starting": starting.measure}
+
+
+@contextmanager
+def sqlite() -> Iterator[None]:
+    with tempfile.TemporaryDirectory() as folder:
+        database = db.configure(f"sqlite:///{Path(folder) / 'bench.sqlite3'}")
+        schema.upgrade()
+        yield
+        database.close_all()
+
+
+@contextmanager
+def postgres() -> Iterator[None]:
+    server = start_postgres()
+    try:
+        server.run("CREATE DATABASE bench")
+        database = db.configure(server.url("bench"))
+        schema.upgrade()
+        yield
+        database.close_all()
+    finally:
+        server.stop()
+
+
+def main(wanted: list[str]) -> int:
+    logging.basicConfig(level=logging.ERROR)
+    unknown = set(wanted) - PER_DATABASE.keys() - ONCE.keys()
+    if unknown:
+        print(f"unknown: {', '.join(sorted(unknown))}; there are {', '.join([*PER_DATABASE, *ONCE])}", file=sys.stderr)
+        return 2
+    report = Report()
+    for name, measure in PER_DATABASE.items():
+        for opened in (sqlite, postgres):
+            if not wanted or name in wanted:
+                print(f"{name} ({opened.__name__})")
+                with opened():
+                    measure(report)
+    for name, measure in ONCE.items():
+        if not wanted or name in wanted:
+            print(name)
+            measure(report)
+    for figure in report.missed:
+        print(f"missed: {figure.what}: {figure.value}, {figure.bound}", file=sys.stderr)
+    return 1 if report.missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

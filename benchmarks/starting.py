@@ -1,0 +1,6 @@
+"""x"""
+from benchmarks.report import Report
+
+
+def measure(report: Report) -> None:
+    return
