@@ -126,10 +126,14 @@ class Plugins:
         """
         yield from self._late("register_blueprints", offers.blueprints)
 
+    def page_entries(self) -> Iterator[tuple[str, Page]]:
+        """Plugin name and navigation entry, of switched-off plugins too. Plugins are asked at the first call only."""
+        yield from self._late("register_pages", offers.pages)
+
     def pages(self) -> tuple[Page, ...]:
         """Navigation entries of the plugins that are on, by their order and title."""
         off = self.disabled_names()
-        entries = [page for name, page in self._late("register_pages", offers.pages) if name not in off]
+        entries = [page for name, page in self.page_entries() if name not in off]
         return tuple(sorted(entries, key=lambda page: (page.order, page.title)))
 
     def stand_ins(self) -> tuple[StandIn, ...]:

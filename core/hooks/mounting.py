@@ -11,12 +11,11 @@ from core.errors import NotFound
 from core.hooks.manager import Plugins
 from core.hooks.offers import NotAcceptable
 
-_STEP = "register_blueprints"
 _VARIABLE = re.compile(r"<[^>]*>")
 
 
 def mount(app: Flask, plugins: Plugins, register: Callable[[Flask, Blueprint], None]) -> None:
-    """Register every plugin's blueprints with ``register``, after core's own.
+    """Register every plugin's blueprints with ``register``, after core's own, and see that their pages exist.
 
     A plugin is set aside when its blueprint cannot be registered, names a path and method that is taken, or has a view without an
     access rule. Flask cannot take routes back, so those that are there already answer 404, as a switched-off plugin's do.
@@ -30,7 +29,11 @@ def mount(app: Flask, plugins: Plugins, register: Callable[[Flask, Blueprint], N
             register(app, blueprint)
             _check(app, before)
         except (Exception, SystemExit) as problem:  # noqa: BLE001 - whatever a plugin does, the rest goes on
-            plugins.set_aside(name, problem, _STEP)
+            plugins.set_aside(name, problem, "register_blueprints")
+    for name, page in plugins.page_entries():
+        if not _can_be_opened(app, page.endpoint):
+            fault = f"the page {page.title!r} names the endpoint {page.endpoint!r}, which does not exist or takes arguments"
+            plugins.set_aside(name, NotAcceptable(fault), "register_pages")
 
 
 def _switch(plugins: Plugins, owners: dict[str, str]) -> Callable[[], None]:
@@ -52,6 +55,10 @@ def _check(app: Flask, before: Iterable[Rule]) -> None:
                 raise NotAcceptable(f"the route {method} {path} is taken")
         if not _declares_access(app.view_functions[rule.endpoint]):
             raise NotAcceptable(f"the view {rule.endpoint!r} declares no access rule; use requires or public of core.http.access")
+
+
+def _can_be_opened(app: Flask, endpoint: str) -> bool:
+    return endpoint in app.view_functions and any(not rule.arguments for rule in app.url_map.iter_rules(endpoint))
 
 
 def _keys(rule: Rule) -> set[tuple[str, str]]:

@@ -69,7 +69,7 @@ def register_blueprints() -> Sequence["Blueprint"]:  # type: ignore[empty-body]
     ``url_prefix`` begins with ``/api``, ``/v1`` or ``/codeinsight/api`` joins that surface and its OpenAPI document;
     a plain Flask blueprint serves pages. Every view declares its access rule with ``core.http.access.requires`` or
     ``public``. While the plugin is disabled its routes answer 404.
-    Returns: blueprints. If it raises: the plugin is set aside.  (Since 0.1.)
+    Returns: blueprints. If it raises, or a route is taken or has no access rule: the plugin is set aside.  (Since 0.1.)
     """
 
 
@@ -78,7 +78,7 @@ def register_pages() -> Sequence[Page]:  # type: ignore[empty-body]
     """Add entries to the navigation of the pages.
 
     When: while the app is built, after blueprints. Why: so that people find your page.
-    Returns: ``Page`` objects. If it raises: the plugin is set aside.  (Since 0.1.)
+    Returns: ``Page`` objects. If it raises, or names an endpoint that does not exist: the plugin is set aside.  (Since 0.1.)
     """
 
 

@@ -4,6 +4,7 @@ import pytest
 from flask import Blueprint, Flask
 from flask.views import MethodView
 
+from core.hooks.contracts import Page
 from core.hooks.mounting import mount
 from core.http.access import public
 from core.http.surfaces import install_error_answers, register_blueprint
@@ -116,3 +117,20 @@ def test_a_blueprint_that_raises_while_it_is_registered_sets_its_plugin_aside(ap
     assert reason(plugins, "acme") == "register_blueprints: ZeroDivisionError: division by zero"
     client = app.test_client()
     assert [client.get(path).status_code for path in ("/api/acme", "/api/second", "/api/s")] == [404, 404, 200]
+
+
+@pytest.mark.parametrize("endpoint", ["acme.nowhere", "acme.one"])
+def test_a_page_that_cannot_be_opened_sets_its_plugin_aside(app, plugin, load, endpoint):
+    acme = blueprint("acme")
+    acme.add_url_rule("/api/acme/<one>", "one", public(lambda one: one))
+    plugins = load(plugin("acme", register_blueprints=[acme], register_pages=[Page("Acme", endpoint, "acme.read")]))
+    mount(app, plugins, register_blueprint)
+    assert reason(plugins, "acme") == f"the page 'Acme' names the endpoint '{endpoint}', which does not exist or takes arguments"
+    assert app.test_client().get("/api/acme").status_code == 404
+
+
+def test_a_page_of_a_plugin_may_lie_in_its_own_blueprint(app, plugin, load):
+    page = Page("Acme", "acme.view", "acme.read")
+    plugins = load(plugin("acme", register_blueprints=[blueprint("acme")], register_pages=[page]))
+    mount(app, plugins, register_blueprint)
+    assert plugins.pages() == (page,)
