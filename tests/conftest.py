@@ -12,7 +12,9 @@ from flask.testing import FlaskClient
 from core.access import service as access
 from core.app import create_app
 from core.db import db
+from core.deployment import use
 from core.hooks.manager import Plugins
+from tests import scripted, syncing
 from tests.factories import SETTINGS
 
 pytest_plugins = ["tests.servers"]
@@ -52,3 +54,16 @@ def statements() -> Callable[[], AbstractContextManager[list[str]]]:
             db.query_hooks.remove(note)
 
     return collected
+
+
+@pytest.fixture
+def portal(database: str, redis_url: str) -> Iterator[Flask]:
+    """A whole web app, with the scripted source as its one plugin and a real queue; once on SQLite, once on PostgreSQL."""
+    scripted.start_anew()
+    deployment = syncing.deployment_for(redis_url, master_key=SETTINGS.master_key, database_url=database)
+    access.ensure_built_in_roles()
+    app = create_app(deployment.settings, plugins=deployment.plugins, queue=deployment.queue)
+    use(app.extensions["stockade"])
+    yield app
+    if not db.is_closed():
+        db.close()
