@@ -5,9 +5,10 @@ from dataclasses import replace
 
 import pytest
 
+from core import clock
 from core.app import create_app
 from core.assets.models import Asset
-from core.connections import engine, runs
+from core.connections import engine, runs, upkeep
 from core.connections.models import Connection, Run
 from core.findings.models import Finding
 from core.hooks.manager import Plugins
@@ -74,6 +75,15 @@ def test_switched_off_its_figures_leave_everything_and_its_data_comes_back(app, 
     plugins.enable("acme", "admin@demo.example")
     assert totals(client, customer)["total"] == 1
     assert client.get("/api/acme/summary").json == {"open": 1, "isExact": True}
+
+
+def test_switched_off_its_schedule_rests(app, customer, synced):
+    deployment = app.extensions["stockade"]
+    Connection.update(interval_minutes=60, next_due_at=1).execute()
+    deployment.plugins.disable("acme", "admin@demo.example")
+    assert upkeep.start_due(deployment, clock.now()) == 0
+    deployment.plugins.enable("acme", "admin@demo.example")
+    assert upkeep.start_due(deployment, clock.now()) == 1
 
 
 def test_uninstalled_its_figures_leave_the_totals_too(app, client, customer, synced):

@@ -5,6 +5,7 @@ import pytest
 from core.app import create_app
 from core.hooks.contracts import PluginManifest
 from tests.core.hooks.conftest import Source
+from tests.core.hooks.test_each_hook import HOOKS
 from tests.factories import SETTINGS, bearer, make_customer, make_token, make_user, signed_in_client
 
 pytestmark = pytest.mark.usefixtures("sqlite_database")
@@ -52,7 +53,11 @@ def test_signed_out_is_401(app):
     assert (answer.status_code, answer.json) == (401, {"error": "Unauthorized"})
 
 
-def test_the_rest_of_the_app_serves_beside_a_plugin_that_was_set_aside(app):
+def test_the_app_serves_beside_a_plugin_that_raises_in_every_hook(plugin, load):
+    app = create_app(SETTINGS, plugins=load(plugin("faulty", **{hook: RuntimeError("boom") for hook in HOOKS}),
+                                            plugin("late", register_pages=RuntimeError("boom")),
+                                            plugin("sound", register_connectors=[Source("sound")])))
     client = signed_in_client(app, "msp_admin", active=make_customer())
+    assert [entry["source"] for entry in client.get("/api/integrations").json["integrations"]] == ["sound"]
     assert client.get("/api/findings").status_code == 200
-    assert client.get("/health/ready").json["pluginsSetAside"][0]["name"] == "faulty"
+    assert [told["name"] for told in client.get("/health/ready").json["pluginsSetAside"]] == ["faulty", "late"]
