@@ -5,6 +5,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from peewee import fn
+
 from core import clock
 from core.audit.models import AuditEvent, AuditHead
 from core.db import atomic
@@ -31,15 +33,33 @@ def record(action: str, *, actor: str, target: str = "", customer_id: str | None
 
 
 def verify(chain: str) -> int | None:
-    """Recompute a chain; None when it is whole, else the number of the first event that does not fit."""
+    """Recompute a chain; None when it is whole, else the number of the first event that does not fit. Others may go on writing."""
+    head = AuditHead.get_or_none(AuditHead.chain == chain)
+    known = head.seq if head is not None else 0
     before, expected = _FIRST_DIGEST, 1
-    for row in AuditEvent.select().where(AuditEvent.chain == chain).order_by(AuditEvent.seq).iterator():
+    for row in AuditEvent.select().where(AuditEvent.chain == chain, AuditEvent.seq <= known).order_by(AuditEvent.seq).iterator():
         event = {"seq": row.seq, "at": row.at, "actor": row.actor, "action": row.action, "target": row.target, "details": row.details}
         if row.seq != expected or row.digest != _digest(before, chain, event):
             return expected
         before, expected = row.digest, expected + 1
-    head = AuditHead.get_or_none(AuditHead.chain == chain)
-    return None if head is None or (head.seq, head.digest) == (expected - 1, before) else expected
+    if head is not None and (head.seq, head.digest) != (expected - 1, before):
+        return expected
+    return _stray(chain)
+
+
+def _stray(chain: str) -> int | None:
+    """The number of an event beyond the head: the head always moves with its events, so somebody else put it there."""
+    last = AuditEvent.select(fn.MAX(AuditEvent.seq)).where(AuditEvent.chain == chain).scalar() or 0
+    head = AuditHead.get_or_none(AuditHead.chain == chain)  # read after the event: it may have moved on, never back
+    return last if last > (head.seq if head is not None else 0) else None
+
+
+def broken_chains() -> dict[str, int]:
+    """Every chain that is not whole, with the number of the first event that does not fit; empty when the log is sound."""
+    with_head = AuditHead.select(AuditHead.chain)
+    with_events = AuditEvent.select(AuditEvent.chain).distinct()
+    checked = ((chain, verify(chain)) for (chain,) in sorted((with_head | with_events).tuples()))
+    return {chain: at for chain, at in checked if at is not None}
 
 
 def _digest(before: str, chain: str, event: Mapping[str, Any]) -> str:
@@ -51,5 +71,3 @@ def newest(limit: int, customer_id: str | None = None) -> list[AuditEvent]:
     """The newest events, of one customer or of all."""
     query = AuditEvent.select().order_by(AuditEvent.id.desc()).limit(limit)
     return list(query.where(AuditEvent.customer_id == customer_id) if customer_id else query)
-
-

@@ -8,6 +8,8 @@ from flask import Blueprint, Flask, Response, current_app, jsonify, render_templ
 
 from core.errors import NotFound
 from core.http.access import AccessRule, CustomerFrom, public
+from core.http.cookies import session_cookie_name
+from core.http.deployed import settings
 from core.http.schemas import camel
 from core.http.surfaces import SURFACES
 
@@ -33,7 +35,7 @@ def document(surface: str) -> Response:
     """The OpenAPI 3.1 document of one surface."""
     if surface not in _apis():
         raise NotFound
-    return jsonify(described(current_app._get_current_object(), surface))  # type: ignore[attr-defined]
+    return jsonify(_described(current_app._get_current_object(), surface))  # type: ignore[attr-defined]
 
 
 @blp.get("/files/<name>")
@@ -49,11 +51,11 @@ def _apis() -> dict[str, Any]:
     return current_app.extensions.get("stockade_apis", {})
 
 
-def described(app: Flask, surface: str) -> dict[str, Any]:
+def _described(app: Flask, surface: str) -> dict[str, Any]:
     """A surface's document with what flask-smorest cannot know: access rules, header parameters, camelCase path parameters."""
     spec = app.extensions["stockade_apis"][surface].spec.to_dict()
     spec.setdefault("components", {})["securitySchemes"] = {
-        "session": {"type": "apiKey", "in": "cookie", "name": "next-auth.session-token"},
+        "session": {"type": "apiKey", "in": "cookie", "name": session_cookie_name(settings())},
         "token": {"type": "http", "scheme": "bearer", "description": "An API token, stk_..."},
     }
     rules = _rules_by_operation(app)
@@ -97,7 +99,7 @@ def _camel_path(path: str) -> str:
 
 def _with_camel_parameters(operations: dict[str, Any]) -> dict[str, Any]:
     for operation in operations.values():
-        parameters = operation if isinstance(operation, list) else operation.get("parameters", ())
+        parameters = operation if isinstance(operation, list) else operation.get("parameters", ())  # those of the whole path
         for parameter in parameters:
             if isinstance(parameter, dict) and parameter.get("in") == "path":
                 parameter["name"] = camel(parameter["name"])

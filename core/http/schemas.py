@@ -8,7 +8,7 @@ from marshmallow import RAISE, Schema, ValidationError, fields
 from core import clock
 
 _UNSAFE = re.compile(r"[\x00\ud800-\udfff]")  # PostgreSQL refuses NUL and lone surrogates, SQLite takes them
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")  # with what turns the direction of text around
 
 
 def camel(name: str) -> str:

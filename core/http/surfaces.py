@@ -119,6 +119,9 @@ class SurfaceApi(flask_smorest.Api):
     def _register_error_handlers(self) -> None:
         """Nothing: ``_answer`` handles the errors of all surfaces."""
 
+    def _register_pagination_header(self) -> None:
+        """Nothing: pages are told in the body."""
+
 
 def register_blueprint(app: flask.Flask, blueprint: flask.Blueprint) -> None:
     """Add a blueprint to the app, and to the OpenAPI document of its surface when its prefix lies in one."""

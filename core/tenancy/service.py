@@ -8,7 +8,7 @@ import peewee
 from core import clock
 from core.audit import record
 from core.db import atomic, is_unique_violation
-from core.errors import Conflict, NotFound
+from core.errors import BadRequest, Conflict, NotFound
 from core.ids import new_id
 from core.tenancy.models import Customer
 
@@ -16,9 +16,16 @@ STATUSES = ("active", "disabled")
 
 
 def name_key(name: str) -> str:
-    """The form in which names that look alike are equal: compatibility forms, case and runs of blanks folded."""
+    """The form in which names that look alike are equal: without case, compatibility forms, runs of blanks, and what is invisible.
+
+    :raises BadRequest: when nothing visible is left.
+    """
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
-    return " ".join(folded.split())
+    visible = "".join(character for character in folded if unicodedata.category(character) != "Cf")
+    key = " ".join(visible.split())
+    if not key:
+        raise BadRequest("A customer needs a name that can be seen", details={"name": ["Nothing to see."]})
+    return key
 
 
 def all_customers() -> list[Customer]:

@@ -1,0 +1,95 @@
+"""The audit log: appended in order, whole or found out."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from core import audit
+from core.audit.models import AuditEvent, AuditHead
+from core.audit.service import NO_CUSTOMER, broken_chains, newest
+from core.db import atomic, db
+
+pytestmark = pytest.mark.usefixtures("database")
+
+
+def record(number: int = 1, customer: str | None = "cus_a") -> None:
+    audit.record("thing.changed", actor="ada", target=f"t{number}", customer_id=customer, details={"number": number})
+
+
+def test_events_are_numbered_per_customer_and_verify():
+    for number in range(3):
+        record(number)
+        record(number, "cus_b")
+    record(9, None)
+    rows = AuditEvent.select(AuditEvent.chain, AuditEvent.seq).order_by(AuditEvent.chain, AuditEvent.seq).tuples()
+    assert sorted(rows) == sorted([("cus_a", 1), ("cus_a", 2), ("cus_a", 3), ("cus_b", 1), ("cus_b", 2), ("cus_b", 3), ("-", 1)])
+    assert [audit.verify(chain) for chain in ("cus_a", "cus_b", NO_CUSTOMER, "cus_without_events")] == [None] * 4
+    assert broken_chains() == {}
+
+
+@pytest.mark.parametrize("change", [{"actor": "eve"}, {"details": {"number": 7}}, {"at": 1}, {"action": "other"}, {"target": "x"}, {"seq": 9}, {"chain": "cus_b"},
+                                    {"digest": "0" * 64}])
+def test_a_changed_event_is_found(change):
+    for number in range(3):
+        record(number)
+    AuditEvent.update(**change).where(AuditEvent.seq == 2).execute()
+    assert audit.verify("cus_a") == 2
+    assert broken_chains()["cus_a"] == 2
+
+
+def test_a_removed_event_is_found_in_the_middle_and_at_the_end():
+    for number in range(3):
+        record(number)
+    AuditEvent.delete().where(AuditEvent.seq == 3).execute()
+    assert audit.verify("cus_a") == 3
+    AuditEvent.delete().where(AuditEvent.seq == 1).execute()
+    assert audit.verify("cus_a") == 1
+
+
+def test_a_chain_removed_as_a_whole_is_found():
+    record()
+    AuditEvent.delete().execute()
+    assert broken_chains() == {"cus_a": 1}
+
+
+def test_a_chain_without_its_head_is_found():
+    record()
+    AuditHead.delete().execute()
+    assert broken_chains() == {"cus_a": 1}
+
+
+def test_an_event_put_behind_the_newest_is_found():
+    record()
+    row = AuditEvent.get().__data__ | {"id": 99, "seq": 2}
+    AuditEvent.insert(row).execute()
+    assert broken_chains() == {"cus_a": 2}
+
+
+def test_an_event_goes_with_the_transaction_that_it_tells_of():
+    with pytest.raises(RuntimeError), atomic():
+        record()
+        raise RuntimeError
+    record(2)
+    assert [event.target for event in AuditEvent.select()] == ["t2"]
+    assert audit.verify("cus_a") is None
+
+
+def test_writers_at_once_make_one_unbroken_chain():
+    def write(number: int) -> None:
+        try:
+            record(number)
+        finally:
+            db.close()
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(write, range(30)))
+    assert AuditEvent.select().count() == 30
+    assert audit.verify("cus_a") is None
+
+
+def test_the_newest_events_come_first_and_of_one_customer_when_asked():
+    record(1)
+    record(2, "cus_b")
+    record(3)
+    assert [event.target for event in newest(2)] == ["t3", "t2"]
+    assert [event.target for event in newest(5, "cus_a")] == ["t3", "t1"]
