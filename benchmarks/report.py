@@ -44,13 +44,6 @@ def seconds(work: Callable[[], Any]) -> float:
     return time.perf_counter() - start
 
 
-def timings(work: Callable[[], Any], times: int) -> list[float]:
-    """Seconds of each of ``times`` calls, after three to warm up."""
-    for _ in range(3):
-        work()
-    return [seconds(work) for _ in range(times)]
-
-
 def p95(values: Sequence[float]) -> float:
     return quantiles(values, n=20)[-1]
 
