@@ -203,6 +203,7 @@ def _configured(url: str) -> Iterator[str]:
     configured = database_face.configure(url)
     yield url
     configured.close_all()
+    database_face.db.close_all()  # a test that configured anew has another by now
 
 
 # -- Redis ------------------------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ import shutil
 import stat
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -83,7 +84,7 @@ def prepare(folder: Path) -> EmbeddedRedis:
     return EmbeddedRedis((program, str(configuration)), f"unix://{quote(str(socket))}", socket)
 
 
-def find_program() -> str:
+def find_program(carriers: Sequence[tuple[str, str]] = _CARRIERS) -> str:
     """Path of a server: one on PATH, else one that a package carries.
 
     :raises NoRedis: when there is none.
@@ -91,7 +92,7 @@ def find_program() -> str:
     for name in _PROGRAMS:
         if found := shutil.which(name):
             return found
-    for package, inside in _CARRIERS:
+    for package, inside in carriers:
         spec = importlib.util.find_spec(package)
         for root in (spec.submodule_search_locations or ()) if spec else ():
             program = Path(root) / inside

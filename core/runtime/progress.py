@@ -94,4 +94,4 @@ def _conclude(run: Run) -> None:
     elif run.state == "held":
         raise CommandFailed(ExitCode.RUN_HELD, f"{told}: {run.reason}")
     else:
-        raise CommandFailed(ExitCode.RUN_FAILED, f"{told}: {run.reason}")
+        raise CommandFailed(ExitCode.RUN_FAILED, f"{told} ({run.reason_code}): {run.reason}")

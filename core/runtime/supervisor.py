@@ -211,7 +211,8 @@ class Supervisor:
             self._given_up = code
             return
         lasted = time.monotonic() - child.started_at
-        pause = child.pause = _FIRST_PAUSE if lasted > _STEADY_SECONDS else min(child.pause * 2, _LONGEST_PAUSE)
+        pause = _FIRST_PAUSE if lasted > _STEADY_SECONDS else child.pause
+        child.pause = min(pause * 2, _LONGEST_PAUSE)
         child.start_at = time.monotonic() + pause
         how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
         self.say(f"{child.program.name} {how}; starting it again in {pause:g} s (log: {child.log.path})")
