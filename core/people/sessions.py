@@ -34,6 +34,11 @@ def end_all(user_id: str) -> None:
     UserSession.delete().where(UserSession.user_id == user_id).execute()
 
 
+def end_expired() -> int:
+    """Delete the sessions that ended by themselves; how many there were."""
+    return UserSession.delete().where(UserSession.expires_at <= clock.now()).execute()
+
+
 def touch(session: UserSession, settings: Settings) -> bool:
     """Note that the session is in use and put off its end; written at most once a minute. True when it was."""
     moment = clock.now()

@@ -7,6 +7,7 @@ Its layout::
     files/                  what the file store keeps
     redis/                  the embedded Redis: its data and its socket
     logs/                   one file for each process, JSON lines
+    metrics/                what the processes of the web server count together
     lock                    held by the ``stockade up`` that runs here
     demo-credentials.txt    how to sign in to the demo
 """
@@ -15,6 +16,7 @@ import base64
 import fcntl
 import os
 import secrets
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,6 +67,13 @@ class Home:
         for folder in (self.folder, self.logs):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             folder.chmod(0o700)
+
+    def fresh_metrics(self) -> Path:
+        """The folder in which the processes of the web server count together, emptied."""
+        folder = self.folder / "metrics"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(mode=0o700)
+        return folder
 
     def hold(self) -> IO[str]:
         """Take the folder for this process until the returned file is closed.

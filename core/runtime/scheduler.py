@@ -15,6 +15,7 @@ from core.db import db
 from core.deployment import Deployment
 from core.errors import StockadeError
 from core.jobs import lease
+from core.people import sessions
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +57,7 @@ class Scheduler:
                 self._elect(lease.take(DUTY, self.name, LEASE_SECONDS))
                 if self.is_elected:
                     upkeep.tick(self._deployment)
+                    sessions.end_expired()
         except (StockadeError, peewee.PeeweeException, RedisError) as problem:
             self._tell(problem)
             return False

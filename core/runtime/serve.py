@@ -1,7 +1,11 @@
 """The web server: gunicorn with threads, given our app and our logs."""
 
+import contextlib
 import logging
 import os
+import shutil
+import tempfile
+from collections.abc import Iterator
 from typing import Any
 
 from gunicorn.app.base import BaseApplication
@@ -13,6 +17,7 @@ from core.runtime.assemble import assemble
 from core.settings import Settings
 
 STOP_SECONDS = 20.0
+_COUNTERS = "PROMETHEUS_MULTIPROC_DIR"
 _LONGEST_REQUEST_LINE = 8190  # filters of a listing travel in it
 
 
@@ -21,7 +26,23 @@ def serve(settings: Settings, bind: str, stop_seconds: float = STOP_SECONDS) -> 
 
     :param bind: ``HOST:PORT``, or ``fd://N`` for a socket that listens already.
     """
-    _Server(settings, bind, stop_seconds).run()
+    with _shared_counters():
+        _Server(settings, bind, stop_seconds).run()
+
+
+@contextlib.contextmanager
+def _shared_counters() -> Iterator[None]:
+    """Have ``/metrics`` count for all processes of this server, whichever of them is asked. Set before the counters are made."""
+    if os.environ.get(_COUNTERS):
+        yield  # a folder that the operator gave
+        return
+    folder, owner = tempfile.mkdtemp(prefix="stockade-metrics-"), os.getpid()
+    os.environ[_COUNTERS] = folder
+    try:
+        yield
+    finally:
+        if os.getpid() == owner:  # worker processes leave through here as well
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 class _Server(BaseApplication):

@@ -130,7 +130,8 @@ def _programs(home: Home, wanted: Wanted, environ: Mapping[str, str], redis: emb
     if redis is not None:
         programs.append(Program("redis", redis.command, {"LC_ALL": "C", "PATH": os.environ.get("PATH", "")}, stops_last=True,
                                 tied_by=signal.SIGTERM))
-    programs.append(replace(own, name="web", pass_fds=(listener.fileno(),),
+    web_environ = {**environ, "PROMETHEUS_MULTIPROC_DIR": str(home.fresh_metrics())}
+    programs.append(replace(own, name="web", environ=web_environ, pass_fds=(listener.fileno(),),
                             command=(*_PYTHON, "core.runtime", "serve", "--fd", str(listener.fileno()), *grace)))
     programs += [replace(own, name=f"worker-{number}", command=(*_PYTHON, "core.runtime", "worker", *grace))
                  for number in range(1, wanted.workers + 1)]

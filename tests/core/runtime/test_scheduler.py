@@ -4,7 +4,10 @@ from core import clock
 from core.db import db
 from core.jobs import lease
 from core.jobs.models import Lease
+from core.people import sessions
+from core.people.models import UserSession
 from core.runtime.scheduler import DUTY, Scheduler
+from tests.factories import make_user
 from tests.processes import deployment_of, environment
 from tests.servers import eventually
 
@@ -48,6 +51,15 @@ def test_a_database_that_is_away_is_told_once_and_waited_for(deployment, caplog)
         db.execute_sql("ALTER TABLE hidden RENAME TO lease")
     assert [record.levelname for record in caplog.records].count("ERROR") == 1
     assert scheduler.look()
+
+
+def test_sessions_that_ended_are_deleted(deployment):
+    user = make_user("msp_admin")
+    sessions.begin(user.id, deployment.settings)
+    sessions.begin(user.id, deployment.settings)
+    UserSession.update(expires_at=clock.now() - 1).where(UserSession.token_digest == UserSession.select().first().token_digest).execute()
+    assert Scheduler(deployment).look()
+    assert UserSession.select().count() == 1
 
 
 def test_a_scheduler_process_stops_when_asked_and_frees_its_duty(database, redis_url, tmp_path, processes):
