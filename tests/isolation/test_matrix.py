@@ -1,0 +1,207 @@
+"""Every route, as every role, on one's own customer and on another's. Generated from the app, so that a new route is in it at once."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from peewee import Model
+from werkzeug.routing import Rule
+
+from core.access.models import GroupLimit
+from core.access.nodes import BUILT_IN_ROLES
+from core.app import create_app
+from core.assets.models import Asset, AssetGroup, GroupMember
+from core.connections.models import Connection, Run
+from core.credentials.keyring import Keyring
+from core.credentials.models import Credential
+from core.credentials.service import store
+from core.findings.models import Finding, FindingEvent
+from core.findings.models import Rule as FindingRule
+from core.hooks.contracts import Severity
+from core.http.access import AccessRule, CustomerFrom, node_matches
+from core.ids import finding_public_id
+from core.people.models import User
+from core.tenancy.models import Customer
+from tests.factories import SETTINGS, bearer, make_customer, make_token, make_user, signed_in_client
+
+SOURCE = "sonarqube"
+ROLES = [role.moniker for role in BUILT_IN_ROLES]
+#: columns of everything that belongs to one customer, to see that nothing of another's was changed
+TENANT_TABLES: tuple[type[Model], ...] = (Asset, AssetGroup, GroupMember, Connection, Run, Finding, FindingEvent, FindingRule, Credential)
+
+
+@dataclass
+class House:
+    """A customer with one of everything, each text of it holding a word that no other customer has."""
+
+    customer: Customer
+    word: str
+    asset_id: str
+    group_id: str
+    connection: Connection
+    run_id: str
+    finding_id: str
+    user: User
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """What each variable in an address stands for in this house."""
+        return {"customer_id": self.customer.id, "asset_id": self.asset_id, "run_id": self.run_id, "finding_id": self.finding_id,
+                "source": SOURCE, "group_id": self.group_id}
+
+    def rows(self) -> list[dict[str, Any]]:
+        return [row.__data__ for table in TENANT_TABLES for row in table.select().where(table.customer_id == self.customer.id)]
+
+
+def furnish(word: str) -> House:
+    customer = make_customer(f"{word} Ltd")
+    ids = {"customer_id": customer.id}
+    moments = {"created_at": 1, "updated_at": 1}
+    group = AssetGroup.create(id=f"grp_{word}", name=f"{word} group", **ids, **moments)
+    credential = store(Keyring(SETTINGS.master_key), customer.id, f"connection.{SOURCE}", word, {"token": f"{word} token"}, actor="test")
+    connection = Connection.create(id=f"con_{word}", source=SOURCE, name=f"{word} sonar", settings={"url": f"https://{word}.example"},
+                                   credential_id=credential, webhook_key=f"hook-{word}", group_id=group.id, **ids, **moments)
+    run = Run.create(id=f"run_{word}", connection_id=connection.id, source=SOURCE, trigger="person", requested_by=f"{word} person",
+                     state="held", reason=f"{word} reason", plan={"assets": [word]}, requested_at=1, **ids)
+    asset = Asset.create(id=f"ast_{word}", connection_id=connection.id, source=SOURCE, kind="sonar_project", discipline="appsec",
+                         external_key=word, name=f"{word} asset", url=f"https://{word}.example/a", open_high=1, findings_total=1,
+                         discovered_at=1, **ids)
+    GroupMember.create(group=group, asset=asset, added_at=1, **ids)
+    empty = dict.fromkeys(("fingerprint", "source_status", "description", "cwe", "cve", "url", "first_run_id", "last_run_id"), "")
+    finding = Finding.create(asset_id=asset.id, source=SOURCE, source_key=word, title=f"{word} finding", severity=Severity.HIGH, status="open",
+                             source_state="open", category="vulnerability", rule_key=f"{word}:rule", path=f"{word}.py", details="{}",
+                             first_seen_at=1, digest=1, **empty, **ids)
+    FindingRule.create(source=SOURCE, key=f"{word}:rule", name=f"{word} rule", description=word, cwe=[], url="", updated_at=1, **ids)
+    user = make_user("customer_admin", customer=customer, email=f"{word}@example.test")
+    return House(customer, word, asset.id, group.id, connection, run.id, finding_public_id(finding.id), user)
+
+
+@pytest.fixture
+def whole_app(sqlite_database: str) -> Flask:
+    return create_app(replace(SETTINGS, database_url=sqlite_database))
+
+
+@pytest.fixture
+def mine(whole_app: Flask) -> House:
+    return furnish("minethings")
+
+
+@pytest.fixture
+def theirs(whole_app: Flask) -> House:
+    return furnish("theirthings")
+
+
+def guarded_routes(app: Flask) -> Iterator[tuple[str, Rule, AccessRule]]:
+    for route in app.url_map.iter_rules():
+        rule = getattr(app.view_functions[route.endpoint], "access_rule", None)
+        if rule is not None and not rule.public:
+            for method in sorted((route.methods or set()) - {"HEAD", "OPTIONS"}):
+                yield method, route, rule
+
+
+def address(route: Rule, variables: dict[str, str]) -> str:
+    return "".join(variables[text] if is_variable else text for is_variable, text in route._trace)[1:]
+
+
+def ask(client: FlaskClient, method: str, at: str, **headers: str) -> Any:
+    body = None if method == "GET" else {}
+    return client.open(at, method=method, json=body, headers={"Accept": "application/json", **headers})
+
+
+def test_every_variable_in_an_address_has_a_value_here(whole_app, mine):
+    named = {name for _, route, _ in guarded_routes(whole_app) for name in route.arguments}
+    assert named <= set(mine.variables)
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_role_opens_the_routes_whose_nodes_it_gathers_and_no_other(whole_app, mine, role):
+    shipped = next(entry for entry in BUILT_IN_ROLES if entry.moniker == role)
+    client = signed_in_client(whole_app, role, customer=mine.customer, active=mine.customer)
+    wrong = []
+    for method, route, rule in guarded_routes(whole_app):
+        holds_all = all(any(node_matches(pattern, node) for pattern in shipped.nodes) for node in rule.nodes)
+        is_open = holds_all and not (rule.customer is CustomerFrom.NONE and rule.nodes and shipped.in_customer)
+        answer = ask(client, method, address(route, mine.variables), **{"x-customer-id": mine.customer.id})
+        if (answer.status_code == 403) is is_open or answer.status_code in (401, 500):
+            wrong.append((method, route.rule, answer.status_code, is_open))
+    assert wrong == []
+
+
+def test_who_holds_nothing_opens_nothing(whole_app, mine):
+    client = signed_in_client(whole_app)
+    for method, route, rule in guarded_routes(whole_app):
+        answer = ask(client, method, address(route, mine.variables), **{"x-customer-id": mine.customer.id})
+        if rule.nodes:
+            assert answer.status_code == 403, (method, route.rule)
+        assert mine.word not in answer.text
+
+
+@pytest.mark.parametrize("way", ["session", "token"])
+def test_nothing_of_another_customer_is_shown_or_changed_whatever_is_asked(whole_app, mine, theirs, way):
+    """A customer's administrator asks every route for things of another customer, naming it in path, headers, query and body."""
+    if way == "session":
+        client, extra = signed_in_client(whole_app, user=mine.user), {}
+    else:
+        client, extra = whole_app.test_client(), bearer(make_token(mine.user))
+    before = theirs.rows()
+    query = {"asset": theirs.asset_id, "group": theirs.group_id, "customerId": theirs.customer.id, "text": theirs.word}
+    body = {"customerId": theirs.customer.id, "groupId": theirs.group_id, "replaceMode": "all",
+            "groups": [{"id": theirs.group_id, "name": "Taken over", "members": [{"type": "sonar_project", "id": theirs.asset_id}]}]}
+    shown = []
+    for method, route, _rule in guarded_routes(whole_app):
+        for headers in ({}, {"x-customer-id": theirs.customer.id}, {"x-pacci-customer-id": theirs.customer.id}):
+            for sent in ({}, body):
+                answer = client.open(address(route, theirs.variables), method=method, query_string=query if sent else {},
+                                     json=None if method == "GET" else sent, headers={"Accept": "application/json", **headers, **extra})
+                assert answer.status_code != 500, (method, route.rule, answer.text)
+                # a page may repeat what was searched for
+                if theirs.word in answer.text.replace(theirs.user.email, "") and not (sent and _repeats_the_search(answer.text, theirs)):
+                    shown.append((method, route.rule, headers, bool(sent)))
+    assert shown == []
+    assert theirs.rows() == before
+
+
+def _repeats_the_search(text: str, house: House) -> bool:
+    return house.word not in text.replace(f'value="{house.word}"', "").replace(f"text={house.word}", "").replace(f"_{house.word}", "")
+
+
+@pytest.mark.parametrize("customer_from", [CustomerFrom.HEADER, CustomerFrom.HEADER_OR_SESSION, CustomerFrom.PATH])
+def test_naming_another_customer_is_forbidden_whether_or_not_it_exists(whole_app, mine, theirs, customer_from):
+    client = signed_in_client(whole_app, user=mine.user)
+    asked = 0
+    for method, route, rule in guarded_routes(whole_app):
+        if rule.customer is customer_from:
+            answers = [ask(client, method, address(route, {**theirs.variables, "customer_id": customer_id}), **{"x-customer-id": customer_id})
+                       for customer_id in (theirs.customer.id, "cus_ghost")]
+            assert {(answer.status_code, answer.text) for answer in answers} == {(403, answers[0].text)}, route.rule
+            asked += 1
+    assert asked
+
+
+def test_ids_of_another_customer_are_unknown_and_look_like_any_unknown_id(whole_app, mine, theirs):
+    client = signed_in_client(whole_app, user=mine.user)
+    ghosts = {"run_id": "run_ghost", "finding_id": "fnd_ghost", "asset_id": "ast_ghost"}
+    asked = 0
+    for method, route, rule in guarded_routes(whole_app):
+        if rule.customer is not CustomerFrom.PATH and route.arguments & set(ghosts):
+            theirs_told, ghost_told = (ask(client, method, address(route, {**mine.variables, **given}))
+                                       for given in ({name: theirs.variables[name] for name in ghosts}, ghosts))
+            assert (theirs_told.status_code, ghost_told.status_code) == (404, 404), (method, route.rule)
+            asked += 1
+    assert asked >= 5
+
+
+def test_who_is_limited_to_groups_sees_nothing_beside_them(whole_app, mine):
+    other = AssetGroup.create(id="grp_narrow", customer_id=mine.customer.id, name="narrow", created_at=1, updated_at=1)
+    user = make_user("customer_viewer", customer=mine.customer)
+    GroupLimit.create(customer_id=mine.customer.id, user_id=user.id, group_id=other.id)
+    client = signed_in_client(whole_app, user=user)
+    for at in ("/api/findings", f"/api/findings/{mine.finding_id}", "/api/assets", "/api/asset-groups", "/api/security-overview",
+               "/api/dashboard/overview", "/api/dashboard/overview/sonar", "/api/manage-assets", "/findings", "/"):
+        answer = ask(client, "GET", at, **{"x-customer-id": mine.customer.id})
+        shown = answer.text.replace(mine.customer.name, "")
+        assert mine.word not in shown, at
+        assert answer.status_code in (200, 404), at
