@@ -1,5 +1,8 @@
 """Putting a web app together from settings, plugins and a queue. It keeps no state: two processes behind a balancer act as one."""
 
+from typing import Any, NoReturn
+
+import redis.exceptions
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -8,6 +11,7 @@ from core.access.gate import AccessGate
 from core.access.nodes import CORE_NODES
 from core.access.routes import blp as customer_users
 from core.assets.routes import blp as assets
+from core.connections import figures, metrics
 from core.connections.routes import blp as integrations
 from core.connections.routes import runs_blp as runs
 from core.credentials.keyring import Keyring
@@ -29,19 +33,31 @@ _MEBIBYTE = 1024 * 1024
 _BLUEPRINTS = (auth, session, customers, customer_users, overview, assets, findings, integrations, runs, plugins_blp, health.blp, docs.blp)
 
 
-def create_app(settings: Settings, *, plugins: Plugins | None = None, queue: JobQueue | None = None) -> Flask:
+class NoQueue:
+    """Stands where no Redis is configured, and behaves as a ``JobQueue`` whose Redis is away."""
+
+    def _refuse(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise redis.exceptions.ConnectionError("STOCKADE_REDIS_URL is not set")
+
+    enqueue = has = depth = ping = _refuse
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+def create_app(settings: Settings, *, plugins: Plugins | None = None, queue: "JobQueue | NoQueue | None" = None) -> Flask:
     """The WSGI app of one deployment. Configures ``core.db`` unless the process has done so, and opens no connection.
 
     :param plugins: loaded as the settings say when None.
-    :param queue: made of ``settings.redis_url`` when None; without either nothing can be synced.
+    :param queue: made of ``settings.redis_url`` when None; without either the app runs as it does while Redis is away.
     :raises SettingsError: when no master key is given.
     """
     if settings.master_key is None:
         raise SettingsError(["STOCKADE_MASTER_KEY is missing: 32 bytes in base 64 (openssl rand -base64 32)"])
     if database.db.obj is None:
         database.configure(settings.effective_database_url)
-    if queue is None and settings.redis_url:
-        queue = JobQueue(settings.redis_url)
+    if queue is None:
+        queue = JobQueue(settings.redis_url) if settings.redis_url else NoQueue()
     plugins = plugins or Plugins.load(settings, core_nodes=[node.node for node in CORE_NODES])
     keyring = Keyring(settings.master_key)
     gate = AccessGate(settings, plugins, keyring.derived("csrf"))
@@ -53,7 +69,10 @@ def create_app(settings: Settings, *, plugins: Plugins | None = None, queue: Job
     _install(app, settings)
     for blueprint in _BLUEPRINTS:
         register_blueprint(app, blueprint)
+    health.ask_at_scrape(app, metrics.collect)
     mount(app, plugins, register_blueprint)
+    for collect in (figures.runs, figures.queue):
+        health.ask_at_scrape(app, collect)
     return app
 
 
