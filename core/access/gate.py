@@ -59,6 +59,7 @@ from core.settings import Settings
 from core.tenancy.models import Customer
 
 HEADERS = ("x-customer-id", "x-pacci-customer-id")
+NO_ACTIVE_ORGANIZATION = "NoActiveOrganization"  # the code by which the pages know that a customer has to be chosen first
 _ID = re.compile(r"[0-9A-Za-z_-]{1,32}")
 
 
@@ -165,7 +166,7 @@ def _from_session(principal: Principal, source: CustomerFrom) -> str:
         raise Forbidden
     if source is CustomerFrom.HEADER_OR_SESSION:
         raise BadRequest("The request has a missing organization scope: send x-customer-id or select an organization")
-    raise BadRequest("There is no active organization: select one first")
+    raise BadRequest("There is no active organization: select one first", code=NO_ACTIVE_ORGANIZATION)
 
 
 def _from_path(principal: Principal, customer_id: str) -> str:
