@@ -26,6 +26,7 @@ from core.db import atomic, db
 from core.db.bulk import bulk_insert
 from core.db.texts import key_of
 from core.deployment import Deployment
+from core.errors import StockadeError
 from core.findings import rules, store
 from core.findings.store import AssetWriter, Written
 from core.hooks.contracts import AssetDraft, FindingDraft, Pull, RuleDraft, Unmapped
@@ -183,7 +184,7 @@ def _findings(work: _Work, pull: Pull, assets: Sequence[tuple[str, AssetDraft]])
     in_a_row = 0
     for done, (asset_id, draft) in enumerate(assets, 1):
         try:
-            _one_asset(work, pull, Asset.get_by_id(asset_id), draft)
+            _one_asset(work, pull, asset_id, draft)
             in_a_row = 0
         except ConnectorError as problem:
             if not problem.asset_only:
@@ -196,8 +197,9 @@ def _findings(work: _Work, pull: Pull, assets: Sequence[tuple[str, AssetDraft]])
         work.progress(done=done, problems=work.problems)
 
 
-def _one_asset(work: _Work, pull: Pull, asset: Asset, draft: AssetDraft) -> None:
+def _one_asset(work: _Work, pull: Pull, asset_id: str, draft: AssetDraft) -> None:
     """Store one asset's findings; note which are to be closed only if the enumeration ended normally and completely."""
+    asset = Asset(id=asset_id, customer_id=work.run.customer_id, source=work.run.source, external_key=draft.key)
     writer = AssetWriter(asset, work.run.id, work.actor)
     rule_keys: set[str] = set()
     complete = True
@@ -349,5 +351,5 @@ class _heartbeat:
             try:
                 with db.connection_context():
                     Run.update(heartbeat_at=clock.now()).where(mine).execute()
-            except Exception:  # noqa: BLE001  the work itself meets the same trouble and tells it
+            except (peewee.DatabaseError, peewee.InterfaceError, StockadeError):  # the work itself meets it too, and tells it
                 log.warning("the heartbeat could not be written", exc_info=True)
