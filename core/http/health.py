@@ -4,11 +4,10 @@ import hmac
 import logging
 import os
 from collections.abc import Callable, Iterable
-from typing import Any
 
 import peewee
 import redis.exceptions
-from flask import Blueprint, Response, current_app, jsonify, request
+from flask import Blueprint, Flask, Response, current_app, jsonify, request
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
 from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -37,7 +36,7 @@ def live() -> Response:
 def ready() -> tuple[Response, int]:
     """Whether requests can be served, part by part. Plugins that were set aside are told, and do not make it unready."""
     parts = {"database": _database(), "redis": _redis()}
-    is_ready = all(said in ("ok", "not configured") for said in parts.values())
+    is_ready = all(said == "ok" for said in parts.values())
     body = {"status": "ok" if is_ready else "unavailable", "parts": parts, "pluginsSetAside": _plugins_set_aside()}
     return jsonify(body), 200 if is_ready else 503
 
@@ -53,9 +52,9 @@ def metrics() -> Response:
     return Response(text, content_type=CONTENT_TYPE_LATEST)
 
 
-def register_collector(collect: Collect) -> Callable[[Any], None]:
-    """For a blueprint's ``record_once``: have ``collect`` asked at every scrape."""
-    return lambda state: state.app.extensions.setdefault("stockade_collectors", []).append(collect)
+def ask_at_scrape(app: Flask, collect: Collect) -> None:
+    """Have ``collect`` asked, within the app, whenever Prometheus scrapes."""
+    app.extensions.setdefault("stockade_collectors", []).append(collect)
 
 
 def _database() -> str:
@@ -69,11 +68,8 @@ def _database() -> str:
 
 
 def _redis() -> str:
-    queue = deployment().queue
-    if queue is None:
-        return "not configured"
     try:
-        queue.ping()
+        deployment().queue.ping()
     except redis.exceptions.RedisError as problem:
         log.warning("not ready: redis does not answer (%s)", type(problem).__name__)
         return "unreachable"

@@ -18,7 +18,8 @@ def camel(name: str) -> str:
 
 
 class CamelSchema(Schema):
-    """snake_case inside, camelCase on the wire. A body with a field that nobody knows is refused."""
+    """snake_case inside, camelCase on the wire. A body with a field that nobody knows is refused, and so is a text that
+    holds what PostgreSQL cannot."""
 
     class Meta:
         unknown = RAISE
@@ -26,15 +27,22 @@ class CamelSchema(Schema):
     def on_bind_field(self, field_name: str, field_obj: fields.Field) -> None:
         if field_obj.data_key is None:
             field_obj.data_key = camel(field_name)
+        if isinstance(field_obj, fields.String):
+            field_obj.validators.insert(0, refuse_what_cannot_be_stored)
+
+
+def refuse_what_cannot_be_stored(text: Any) -> None:
+    """A validator: no NUL and no lone surrogate."""
+    if isinstance(text, str) and _UNSAFE.search(text):
+        raise ValidationError("Holds a character that cannot be stored.")
 
 
 class SafeStr(fields.String):
-    """A text without NUL and lone surrogates."""
+    """A text without NUL and lone surrogates, in any schema."""
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
         text = super()._deserialize(value, *args, **kwargs)
-        if isinstance(text, str) and _UNSAFE.search(text):
-            raise ValidationError("Holds a character that cannot be stored.")
+        refuse_what_cannot_be_stored(text)
         return text
 
 

@@ -20,7 +20,7 @@ from werkzeug.exceptions import HTTPException
 
 from core import __version__
 from core.db.database import told
-from core.errors import StockadeError, Unavailable
+from core.errors import BadRequest, StockadeError, Unavailable
 from core.http.schemas import IsoInstant
 
 log = logging.getLogger(__name__)
@@ -170,6 +170,12 @@ def _of_database(problem: Exception) -> Refusal:
     return _of_ours(known) if isinstance(known, StockadeError) else _of_inside(problem)
 
 
+def _of_unstorable(problem: Exception) -> Refusal:
+    """A text that got past the schemas and that the database cannot hold: too long, a NUL, half a character."""
+    log.warning("a value could not be stored: %s", type(problem).__name__)
+    return _of_ours(BadRequest("The request holds a value that cannot be stored"))
+
+
 def _of_full_pool(problem: Exception) -> Refusal:
     log.warning("no database connection is free")
     return _of_ours(Unavailable("The server is busy; try again"))
@@ -190,6 +196,7 @@ _TELLERS: tuple[tuple[type[Exception] | tuple[type[Exception], ...], Callable[[A
     (HTTPException, _of_http),
     (ValidationError, _of_validation),
     (MaxConnectionsExceeded, _of_full_pool),
+    ((peewee.DataError, UnicodeEncodeError), _of_unstorable),
     ((peewee.OperationalError, peewee.InterfaceError), _of_database),
     ((redis.exceptions.ConnectionError, redis.exceptions.TimeoutError), _of_redis),
     (Exception, _of_inside),

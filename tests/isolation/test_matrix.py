@@ -65,15 +65,16 @@ def furnish(word: str) -> House:
     connection = Connection.create(id=f"con_{word}", source=SOURCE, name=f"{word} sonar", settings={"url": f"https://{word}.example"},
                                    credential_id=credential, webhook_key=f"hook-{word}", group_id=group.id, **ids, **moments)
     run = Run.create(id=f"run_{word}", connection_id=connection.id, source=SOURCE, trigger="person", requested_by=f"{word} person",
-                     state="held", reason=f"{word} reason", plan={"assets": [word]}, requested_at=1, **ids)
+                     state="held", reason=f"{word} reason", requested_at=1, **ids,
+                     plan={"closes": 1, "findingsThere": 1, "prunes": 1, "assetsThere": 1, "prunedAssets": [f"{word} asset"]})
     asset = Asset.create(id=f"ast_{word}", connection_id=connection.id, source=SOURCE, kind="sonar_project", discipline="appsec",
                          external_key=word, name=f"{word} asset", url=f"https://{word}.example/a", open_high=1, findings_total=1,
                          discovered_at=1, **ids)
     GroupMember.create(group=group, asset=asset, added_at=1, **ids)
     empty = dict.fromkeys(("fingerprint", "source_status", "description", "cwe", "cve", "url", "first_run_id", "last_run_id"), "")
-    finding = Finding.create(asset_id=asset.id, source=SOURCE, source_key=word, title=f"{word} finding", severity=Severity.HIGH, status="open",
-                             source_state="open", category="vulnerability", rule_key=f"{word}:rule", path=f"{word}.py", details="{}",
-                             first_seen_at=1, digest=1, **empty, **ids)
+    finding = Finding.create(asset_id=asset.id, source=SOURCE, source_key=word, title=f"{word} finding", severity=Severity.HIGH,
+                             status="open", source_state="open", category="vulnerability", rule_key=f"{word}:rule", path=f"{word}.py",
+                             details="{}", first_seen_at=1, digest=1, **empty, **ids)
     FindingRule.create(source=SOURCE, key=f"{word}:rule", name=f"{word} rule", description=word, cwe=[], url="", updated_at=1, **ids)
     user = make_user("customer_admin", customer=customer, email=f"{word}@example.test")
     return House(customer, word, asset.id, group.id, connection, run.id, finding_public_id(finding.id), user)
@@ -125,6 +126,8 @@ def test_a_role_opens_the_routes_whose_nodes_it_gathers_and_no_other(whole_app, 
         holds_all = all(any(node_matches(pattern, node) for pattern in shipped.nodes) for node in rule.nodes)
         is_open = holds_all and not (rule.customer is CustomerFrom.NONE and rule.nodes and shipped.in_customer)
         answer = ask(client, method, address(route, mine.variables), **{"x-customer-id": mine.customer.id})
+        if not rule.nodes:
+            continue  # what it may is decided by what it was sent
         if (answer.status_code == 403) is is_open or answer.status_code in (401, 500):
             wrong.append((method, route.rule, answer.status_code, is_open))
     assert wrong == []
@@ -174,8 +177,10 @@ def test_naming_another_customer_is_forbidden_whether_or_not_it_exists(whole_app
     asked = 0
     for method, route, rule in guarded_routes(whole_app):
         if rule.customer is customer_from:
-            answers = [ask(client, method, address(route, {**theirs.variables, "customer_id": customer_id}), **{"x-customer-id": customer_id})
-                       for customer_id in (theirs.customer.id, "cus_ghost")]
+            answers = []
+            for customer_id in (theirs.customer.id, "cus_ghost"):
+                at = address(route, {**theirs.variables, "customer_id": customer_id})
+                answers.append(ask(client, method, at, **{"x-customer-id": customer_id}))
             assert {(answer.status_code, answer.text) for answer in answers} == {(403, answers[0].text)}, route.rule
             asked += 1
     assert asked

@@ -72,11 +72,11 @@ def test_the_catalogue_has_each_node_once_with_a_description():
 
 
 @pytest.mark.parametrize(("pattern", "node", "is_covered"), [
-    ("*", "finding.list", True), ("finding.*", "finding.list", True), ("finding.*", "finding", False), ("finding.*", "findings.list", False),
-    ("customer.*", "customer.user.list", True), ("*.read", "finding.read", True), ("*.read", "finding.note.read", False),
-    ("group.write", "group.write.shared", False), ("group.write.shared", "group.write", False), ("finding.list", "finding.*", False),
-    ("finding.*", "finding.*", True), ("finding.*", "*", False), ("*", "*", True), ("customer.user.*", "customer.*", False),
-    ("", "finding.list", False), ("finding", "finding.list", False)])
+    ("*", "finding.list", True), ("finding.*", "finding.list", True), ("finding.*", "finding", False),
+    ("finding.*", "findings.list", False), ("customer.*", "customer.user.list", True), ("*.read", "finding.read", True),
+    ("*.read", "finding.note.read", False), ("group.write", "group.write.shared", False), ("group.write.shared", "group.write", False),
+    ("finding.list", "finding.*", False), ("finding.*", "finding.*", True), ("finding.*", "*", False), ("*", "*", True),
+    ("customer.user.*", "customer.*", False), ("", "finding.list", False), ("finding", "finding.list", False)])
 def test_what_a_pattern_covers(pattern, node, is_covered):
     assert node_matches(pattern, node) is is_covered
 

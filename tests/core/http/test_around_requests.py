@@ -15,10 +15,11 @@ from prometheus_client.core import GaugeMetricFamily
 from core import db as database
 from core import logs
 from core.app import create_app
+from core.connections.models import Run
 from core.db import db
 from core.hooks.manager import Plugins
 from core.http.access import public
-from core.http.health import register_collector
+from core.http.health import ask_at_scrape
 from core.jobs.queue import JobQueue
 from tests.factories import SETTINGS, make_customer, make_user, signed_in_client
 
@@ -169,17 +170,34 @@ def test_figures_of_areas_are_asked_for_at_each_scrape_and_a_failing_one_is_left
         db.execute_sql("SELECT * FROM no_such_table")
         yield GaugeMetricFamily("stockade_probe_broken", "Broken", value=1)
 
-    blueprint = Blueprint("figures", __name__)
     for collect in (broken, runs):
-        blueprint.record_once(register_collector(collect))
-    app.register_blueprint(blueprint)
-    asked.clear()
+        ask_at_scrape(app, collect)
     assert "stockade_probe_runs 1.0" in client.get("/metrics").text
     assert "stockade_probe_runs 2.0" in client.get("/metrics").text
 
 
-@pytest.mark.parametrize(("given", "status"), [(None, 401), ("Bearer wrong", 401), ("Bearer s3cret-token", 200), ("Basic s3cret-token", 401),
-                                               ("Bearer \xe9", 401)])
+def test_runs_are_counted_by_state_and_jobs_that_wait(sqlite_database, redis_url):
+    queue = JobQueue(redis_url)
+    queue.enqueue("core.connections.jobs.execute_run", "run_1", {"run_id": "run_1"})
+    facts = {"customer_id": "cus_a", "source": "test", "trigger": "person", "requested_by": "ada", "requested_at": 1}
+    for number, state in enumerate(("failed", "failed", "succeeded")):
+        Run.create(id=f"run_{number}", connection_id=f"con_{number}", state=state, **facts)
+    text = app_with(queue).test_client().get("/metrics").text
+    assert 'stockade_runs{state="failed"} 2.0' in text
+    assert 'stockade_runs{state="held"} 0.0' in text
+    assert "stockade_queue_jobs 1.0" in text
+    queue.close()
+
+
+def test_counters_are_told_with_redis_away(sqlite_database, tmp_path):
+    queue = JobQueue(f"unix://{tmp_path}/no.sock")
+    answer = app_with(queue).test_client().get("/metrics")
+    assert (answer.status_code, "stockade_runs" in answer.text, "stockade_queue_jobs" in answer.text) == (200, True, False)
+    queue.close()
+
+
+@pytest.mark.parametrize(("given", "status"), [
+    (None, 401), ("Bearer wrong", 401), ("Bearer s3cret-token", 200), ("Basic s3cret-token", 401), ("Bearer \xe9", 401)])
 def test_counters_can_be_kept_behind_a_token(sqlite_database, given, status):
     client = app_with(metrics_token="s3cret-token").test_client()
     assert client.get("/metrics", headers={"Authorization": given} if given else {}).status_code == status
@@ -190,6 +208,7 @@ import os, sys
 from tests.factories import SETTINGS
 from core import db
 from core.app import create_app
+from core.connections.models import Run
 from core.hooks.manager import Plugins
 db.configure("sqlite:///" + sys.argv[1])
 client = create_app(SETTINGS, plugins=Plugins(SETTINGS)).test_client()

@@ -2,6 +2,7 @@
 
 import base64
 import json
+from contextlib import suppress
 
 import pytest
 from flask import Blueprint
@@ -21,6 +22,7 @@ class Thing(CamelSchema):
     last_seen_at = IsoInstant()
     one_line = LineStr()
     kept_as_it_is = fields.String(data_key="kept_as_it_is")
+    plain = fields.String()
 
 
 # -- schemas ----------------------------------------------------------------------------------------------------------------
@@ -38,7 +40,8 @@ def test_a_schema_turns_names_both_ways_and_leaves_those_that_were_fixed():
 
 @pytest.mark.parametrize("body", [{"short_name": "a"}, {"unknown": 1}, {"shortName": "a\x00"}, {"shortName": "\ud800"}, {"shortName": 5},
                                   {"oneLine": "a\nb"}, {"oneLine": "a\u2028b"}, {"lastSeenAt": "soon"}, {"lastSeenAt": 5},
-                                  {"lastSeenAt": None}, {"lastSeenAt": "2026-13-01"}])
+                                  {"lastSeenAt": None}, {"lastSeenAt": "2026-13-01"},
+                                  {"plain": "a\x00"}, {"plain": "\udfff"}])
 def test_what_nobody_declared_or_can_store_is_refused(body):
     with pytest.raises(ValidationError):
         Thing().load(body)
@@ -89,10 +92,8 @@ def test_a_forged_cursor_cannot_carry_what_the_database_refuses(text):
 
 @given(st.text())
 def test_no_text_breaks_the_reading_of_cursors(text):
-    try:
+    with suppress(BadRequest):
         key_of(text, int, str)
-    except BadRequest:
-        pass
 
 
 @pytest.mark.parametrize("query", [{"limit": "0"}, {"limit": "501"}, {"limit": "x"}, {"limit": "1e3"}, {"cursor": "x" * 5000}])

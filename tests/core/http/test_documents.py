@@ -99,7 +99,7 @@ def test_the_page_works_without_inline_script_and_without_another_site(client):
     files = re.findall(r'(?:src|href)="([^"]+)"', page)
     assert len(files) == 5
     for address in files:
-        answer = client.get(address)
+        answer = client.get(address, buffered=True)
         assert (answer.status_code, address.startswith("/docs/")) == (200, True)
         assert answer.mimetype in ("text/css", "text/javascript", "application/javascript", "image/png")
 

@@ -32,6 +32,8 @@ FAULTS = {
     "disk": lambda: peewee.OperationalError(f"database or disk is full: {SECRET}"),
     "database": lambda: peewee.OperationalError(f"connection refused at 10.0.0.9 {SECRET}"),
     "statement": lambda: peewee.OperationalError(f"no such column {SECRET}"),
+    "too-long": lambda: peewee.DataError(f"value too long for type character varying(32): {SECRET}"),
+    "half-a-character": lambda: "\ud800".encode(),
     "pool": lambda: MaxConnectionsExceeded(SECRET),
     "redis": lambda: redis.exceptions.ConnectionError(f"Error 111 connecting to {SECRET}"),
     "redis-slow": lambda: redis.exceptions.TimeoutError(SECRET),
@@ -40,7 +42,9 @@ FAULTS = {
     "driver": lambda: sqlite3.ProgrammingError(SECRET),
 }
 STATUSES = {"bad": 400, "unauthorized": 401, "forbidden": 403, "missing": 404, "conflict": 409, "too-many": 429, "full": 507, "disk": 507,
-            "database": 503, "statement": 500, "pool": 503, "redis": 503, "redis-slow": 503, "validation": 400, "bug": 500, "driver": 500}
+            "database": 503, "statement": 500,
+            "too-long": 400, "half-a-character": 400, "pool": 503, "redis": 503, "redis-slow": 503, "validation": 400, "bug": 500,
+            "driver": 500}
 
 
 @pytest.fixture

@@ -33,7 +33,8 @@ def test_a_customer_is_created(admin):
     answer = admin.post("/api/customers", json={"name": "  Müller & Söhne ", "contactEmail": "it@mueller.example", "notes": "new\nline"})
     assert answer.status_code == 201
     body = answer.get_json()
-    assert (body["name"], body["status"], body["contactEmail"], body["notes"]) == ("Müller & Söhne", "active", "it@mueller.example", "new\nline")
+    assert (body["name"], body["status"]) == ("Müller & Söhne", "active")
+    assert (body["contactEmail"], body["notes"]) == ("it@mueller.example", "new\nline")
     assert admin.get(f"/api/customers/{body['id']}").get_json() == body
 
 
@@ -47,9 +48,9 @@ def test_a_name_that_looks_the_same_is_refused(admin, taken):
 
 
 @pytest.mark.parametrize("body", [
-    {}, {"name": ""}, {"name": "   "}, {"name": "\u200b"}, {"name": "x" * 201}, {"name": "a\nb"}, {"name": "a\x00b"}, {"name": "\ud800"}, {"name": 1},
-    {"name": None}, {"name": ["a"]}, {"name": "a", "id": "cus_mine"}, {"name": "a", "status": "active"}, {"name": "a", "contactEmail": "no"},
-    {"name": "a", "notes": "x" * 10_001}, {"name": "a\u2028b"}, {"name": "a\u202eb"}, [], "text", None])
+    {}, {"name": ""}, {"name": "   "}, {"name": "\u200b"}, {"name": "x" * 201}, {"name": "a\nb"}, {"name": "a\x00b"}, {"name": "\ud800"},
+    {"name": "a\u2028b"}, {"name": "a\u202eb"}, {"name": 1}, {"name": None}, {"name": ["a"]}, {"name": "a", "id": "cus_mine"},
+    {"name": "a", "status": "active"}, {"name": "a", "contactEmail": "no"}, {"name": "a", "notes": "x" * 10_001}, [], "text", None])
 def test_a_customer_that_is_malformed_is_refused(admin, body):
     answer = admin.post("/api/customers", json=body)
     assert answer.status_code == 400
