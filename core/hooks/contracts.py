@@ -59,6 +59,8 @@ class AssetDraft:
     :ivar key: the source's own stable key; unique within the connection.
     :ivar kind: name of a registered ``AssetKind``.
     :ivar attributes: small JSON-able facts worth showing (branches, visibility, last analysis).
+    :ivar lineage: what stays the same over branches, image tags and the like (the project's own key); verdicts pass from one
+        asset of a lineage to the others. Empty: the asset is a lineage of its own.
     """
 
     key: str
@@ -66,6 +68,7 @@ class AssetDraft:
     kind: str
     url: str = ""
     attributes: Mapping[str, Any] = field(default_factory=dict)
+    lineage: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +172,17 @@ class Pull(Protocol):
         """Texts of the rules named; unknown ones are left out. Called only for rules that core does not have yet."""
 
 
+@dataclass(frozen=True, slots=True)
+class LiveCounts:
+    """Open findings of one asset as the source counts them now."""
+
+    critical: int = 0
+    high: int = 0
+    medium: int = 0
+    low: int = 0
+    info: int = 0
+
+
 class UpstreamMaker(Protocol):
     """Makes the shared HTTP client for one host, with the deployment's guard and the connection's budget applied."""
 
@@ -193,6 +207,23 @@ class Connector(Protocol):
 
     def open(self, settings: Mapping[str, Any], upstream: UpstreamMaker) -> Pull:
         """A pull with these settings, secrets included. Makes no request yet."""
+
+
+@runtime_checkable
+class LiveTotals(Protocol):
+    """Fresher counts than the stored ones, for a source that can give them cheaply.
+
+    :ivar source: the source whose application assets it counts.
+    """
+
+    source: str
+
+    def totals(self, settings: Mapping[str, Any], upstream: UpstreamMaker, asset_keys: Sequence[str],
+               seconds: float) -> Mapping[str, LiveCounts]:
+        """Open counts by asset key, under the same rules as what a sync stores. Keys may be missing: their stored counts stay.
+
+        Called while a dashboard waits, in a thread of its own; give up with a ``ConnectorError`` after ``seconds``.
+        """
 
 
 @dataclass(frozen=True, slots=True)
