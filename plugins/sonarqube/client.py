@@ -19,7 +19,7 @@ from core.hooks.failures import (
 )
 from plugins.sonarqube.places import Place
 from plugins.sonarqube.settings import is_cloud_host
-from plugins.sonarqube.windows import Listing, Query, Record
+from plugins.sonarqube.windows import PAGE, WINDOW, Listing, Query, Record
 
 _EXPIRY_HEADER = "sonarqube-authentication-token-expiration"
 _NEWEST = (9999, 0)
@@ -185,7 +185,7 @@ class SonarClient:
 
         :raises PullIncomplete: when there are more than can be listed, or fewer came than announced.
         """
-        listing = self._listing("/api/projects/search", "components", "projects", windowed=False)
+        listing = self._listing("/api/projects/search", "components", "projects", window=None)
         query = self._scope
         try:
             first = listing.page(query, 1)
@@ -193,7 +193,7 @@ class SonarClient:
             listing = self._listing("/api/components/search", "components", "projects that the token may browse")
             yield from listing.everything({"qualifiers": "TRK", **query})
         else:
-            yield from listing.window(query, first=first)
+            yield from listing.shown(query, first)
 
     def project(self, place: Place) -> Record:
         """``components/show`` of a project or branch.
@@ -219,18 +219,19 @@ class SonarClient:
         """All issues that are open or dismissed, oldest first, each with its file's ``path``; closed ones are left out.
 
         :param narrowed: further filters, such as ``types="VULNERABILITY"``.
-        :raises NotThere, ProjectForbidden: when there are none because the project is gone or hidden.
+        :raises NotThere, ProjectForbidden: when the project is gone or hidden, perhaps since the first page.
         """
         dialect = self.dialect
         statuses = {"issueStatuses": _REPORTED_STATUSES} if dialect.has_issue_status else {"statuses": _REPORTED_STATUSES_OF_OLD}
         query = {dialect.component: place.project, **_branch(place), **self._scope, **statuses, **narrowed}
         listing = self._listing("/api/issues/search", "issues", f"issues of {place.words}", of_project=True)
-        none = True
+        count = 0
         for issue in listing.by_creation(query, dialect.dimensions):
-            none = False
+            count += 1
             yield issue
-        if none:
-            self.project(place)  # a project that is unknown or hidden is answered like one without issues
+        if count == 0 or count >= PAGE:
+            # a project that is unknown or hidden, or became so between two pages, is answered like one without issues
+            self.project(place)
 
     def hotspots(self, place: Place) -> Iterator[Record]:
         """All security hotspots, reviewed or not.
@@ -284,16 +285,16 @@ class SonarClient:
         except PermissionMissing as problem:
             raise ProjectForbidden(str(problem)) from None
 
-    def _listing(self, path: str, field: str, what: str, *, of_project: bool = False, windowed: bool = True) -> Listing:
+    def _listing(self, path: str, field: str, what: str, *, of_project: bool = False, window: int | None = WINDOW) -> Listing:
         get = self._get_of_project if of_project else self._get
-        return Listing(get, path, field, what, caps_total=self.cloud, windowed=windowed)
+        return Listing(get, path, field, what, caps_total=self.cloud, window=window)
 
     def _validated(self, login: Any) -> bool:
         try:
             answer = login.get("/api/authentication/validate")
         except LoginRejected:
             return False
-        except (AnswerInvalid, NotThere, UpstreamRefused) as problem:
+        except (AnswerInvalid, NotThere, UpstreamRefused, PermissionMissing) as problem:
             raise WrongService(f"What answers at {self.base} is not SonarQube: {problem}") from None
         if not isinstance(answer, dict) or not isinstance(answer.get("valid"), bool):
             raise WrongService(f"What answers at {self.base} is not SonarQube")

@@ -4,7 +4,7 @@ Every page announces the total. A pass over the pages of a query counts if all o
 different records came; a listing that moved meanwhile is read once more, and after that the pull is given up.
 """
 
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -29,14 +29,6 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """What a pass over one query came to: the keys of its records, and the last record in order."""
-
-    keys: Set[object]
-    last: Record
-
-
-@dataclass(frozen=True, slots=True)
 class Listing:
     """One listing of the Web API.
 
@@ -44,7 +36,8 @@ class Listing:
     :ivar field: name of the list in the answer.
     :ivar what: what is listed, as a message says it.
     :ivar caps_total: the service announces at most 10,000, so that this number may stand for more.
-    :ivar windowed: no more than 10,000 results of one query are shown.
+    :ivar window: how many results of one query are shown; None: all of them.
+    :ivar size: of a page.
     """
 
     get: Callable[[str, Query], Any]
@@ -52,14 +45,15 @@ class Listing:
     field: str
     what: str
     caps_total: bool = False
-    windowed: bool = True
+    window: int | None = WINDOW
+    size: int = PAGE
 
-    def page(self, query: Query, number: int, size: int = PAGE) -> Page:
+    def page(self, query: Query, number: int, size: int = 0) -> Page:
         """One page; numbers begin at 1.
 
         :raises AnswerInvalid: when the answer lacks its list or its total.
         """
-        answer = self.get(self.path, {**query, "p": number, "ps": size})
+        answer = self.get(self.path, {**query, "p": number, "ps": size or self.size})
         try:
             paging = answer.get("paging") or answer  # rules had no paging object before 9.8
             records, total = answer[self.field], paging["total"]
@@ -71,27 +65,29 @@ class Listing:
 
     def overflows(self, total: int) -> bool:
         """Whether a query with this announced total holds more than is shown of it, as far as one can tell."""
-        return self.windowed and (total > WINDOW or (self.caps_total and total == WINDOW))
+        return self.window is not None and (total > self.window or (self.caps_total and total == self.window))
 
-    def window(self, query: Query, skip: Set[object] = frozenset(), first: Page | None = None) -> Generator[Record, None, Shown]:
-        """All that is shown of one query, each record once, without those whose key is in ``skip``.
+    def shown(self, query: Query, first: Page | None = None) -> Iterator[Record]:
+        """All that is shown of one query, each record once.
 
         :param first: the first page, when it was read already.
         :raises PullIncomplete: when fewer records came than were announced, twice.
         """
         given: set[object] = set()
         for _ in range(_PASSES):
-            keys, totals, last = set[object](), set[int](), Record()
+            keys, totals = set[object](), set[int]()
             for number, page in enumerate(self._pages(query, first), 1):
                 totals.add(page.total)
                 for position, record in enumerate(page.records):
-                    key, last = _key(record, number, position), record
+                    key = _key(record, number, position)
                     keys.add(key)
-                    if key not in skip and key not in given:
+                    if key not in given:
                         given.add(key)
                         yield record
-            if len(totals) == 1 and len(keys) >= self._shown(max(totals)):
-                return Shown(keys, last)
+            if given and not keys:
+                break  # nothing is listed any more of what was there a moment ago
+            if len(totals) == 1 and len(keys) >= self._reach(max(totals)):
+                return
             first = None
         raise PullIncomplete(f"{self.what}: {len(keys)} came of {max(totals)} announced")
 
@@ -101,34 +97,35 @@ class Listing:
         :raises PullIncomplete: when it holds more than the service shows; what it shows came before.
         """
         first = self.page(query, 1)
-        yield from self.window(query, first=first)
+        yield from self.shown(query, first)
         if self.overflows(first.total):
-            raise PullIncomplete(f"{self.what}: {first.total} announced, but only the first {WINDOW} can be listed")
+            raise PullIncomplete(f"{self.what}: {first.total} announced, but only the first {self.window} can be listed")
 
     def by_creation(self, query: Query, dimensions: Sequence[str]) -> Iterator[Record]:
         """All records in the order of their creation, window after window.
 
-        A window that is full is continued from the moment of its last record. Where one moment alone holds more than a
-        window (the first analysis of an old code base), that moment is split over one of the ``dimensions``.
+        Where there are more than a window shows, the last record that it does show gives the moment at which to part: all
+        before it fits one window, and the rest begins with it. Where one moment alone fills a window (the first analysis of
+        an old code base), that moment is split over one of the ``dimensions``.
         """
         query = {**query, "s": "CREATION_DATE", "asc": "true"}
-        since: dict[str, str] = {}
-        skip: Set[object] = frozenset()
+        since, goes_on = "", False
         while True:
-            first = self.page({**query, **since}, 1)
+            rest = {**query, "createdAfter": since} if since else query
+            first = self.page(rest, 1)
+            if goes_on and not first.total:
+                raise PullIncomplete(f"{self.what}: the records created since {since} are no longer listed")
             if not self.overflows(first.total):
-                yield from self.window({**query, **since}, skip, first)
+                yield from self.shown(rest, first)
                 return
-            moment = self._crowded_moment(query, first)
-            if moment:
-                yield from self.split({**query, **_at(moment)}, dimensions)
-                since, skip = {"createdAfter": _at(moment)["createdBefore"]}, frozenset()
-                continue
-            shown = yield from self.window({**query, **since}, skip, first)
-            edge = self._created(shown.last)
-            if edge == since.get("createdAfter"):
-                raise PullIncomplete(f"{self.what}: no way past the records created at {edge}")
-            since, skip = {"createdAfter": edge}, shown.keys
+            edge = self._last_shown_moment(rest)
+            if edge == since:
+                after = _second_after(edge)
+                yield from self._moment({**rest, "createdBefore": after}, dimensions)
+                since, goes_on = after, False
+            else:
+                yield from self.shown({**rest, "createdBefore": edge})
+                since, goes_on = edge, True
 
     def split(self, query: Query, dimensions: Sequence[str]) -> Iterator[Record]:
         """All records of a query that dates cannot narrow any more, part by part over one dimension, and deeper where needed.
@@ -140,9 +137,9 @@ class Listing:
         page = self.page({**query, "facets": ",".join(dimensions)}, 1, size=1) if dimensions else None
         facets = _facets(page) if page else {}
         total = max([page.total if page else 0, *(sum(counts.values()) for counts in facets.values())])
-        best = _best_dimension(facets, dimensions, total)
+        best = _best_dimension(facets, dimensions, total, self.window or WINDOW)
         if best is None:
-            raise PullIncomplete(f"{self.what}: more than {WINDOW} records that nothing tells apart")
+            raise PullIncomplete(f"{self.what}: more than {self.window} records that nothing tells apart")
         came = 0
         for value, count in facets[best].items():
             part = {**query, best: value}
@@ -152,7 +149,7 @@ class Listing:
                 yield from self.split(part, dimensions)
             else:
                 came += first.total
-                yield from self.window(part, first=first)
+                yield from self.shown(part, first)
         if came < total:
             raise PullIncomplete(f"{self.what}: its parts hold {came} of {total} announced")
 
@@ -163,10 +160,10 @@ class Listing:
         """
         first = self.page(query, 1)
         if not self.overflows(first.total):
-            yield from self.window(query, first=first)
+            yield from self.shown(query, first)
             return first.total
         if not dimensions:
-            raise PullIncomplete(f"{self.what}: more than {WINDOW} records that nothing tells apart")
+            raise PullIncomplete(f"{self.what}: more than {self.window} records that nothing tells apart")
         (name, values), *deeper = dimensions
         came = 0
         for value in values:
@@ -175,33 +172,32 @@ class Listing:
             raise PullIncomplete(f"{self.what}: its parts hold {came} of {first.total} announced")
         return came
 
+    def _moment(self, query: Query, dimensions: Sequence[str]) -> Iterator[Record]:
+        first = self.page(query, 1)
+        yield from self.split(query, dimensions) if self.overflows(first.total) else self.shown(query, first)
+
     def _pages(self, query: Query, first: Page | None) -> Iterator[Page]:
         number = 1
         page = first or self.page(query, 1)
         while True:
-            shown = self._shown(page.total)
-            if not page.records and (number - 1) * PAGE < shown:
+            reach = self._reach(page.total)
+            if not page.records and (number - 1) * self.size < reach:
                 raise PullIncomplete(f"{self.what}: page {number} is empty, although {page.total} are announced")
             yield page
-            if number * PAGE >= shown:
+            if number * self.size >= reach:
                 return
             number += 1
             page = self.page(query, number)
 
-    def _shown(self, total: int) -> int:
-        return min(total, WINDOW) if self.windowed else total
+    def _reach(self, total: int) -> int:
+        return total if self.window is None else min(total, self.window)
 
-    def _crowded_moment(self, query: Query, first: Page) -> str | None:
-        """The moment that fills the whole first page and is known to fill a whole window."""
-        moment = self._created(first.records[0]) if first.records else None
-        if moment is None or self._created(first.records[-1]) != moment:
-            return None
-        return moment if self.page({**query, **_at(moment)}, 1, size=1).total >= WINDOW else None
-
-    def _created(self, record: Record) -> str:
-        created = record.get("creationDate") if isinstance(record, dict) else None
+    def _last_shown_moment(self, query: Query) -> str:
+        """When the last record of a full window was created."""
+        records = self.page(query, self.window or WINDOW, size=1).records
+        created = records[0].get("creationDate") if records and isinstance(records[0], dict) else None
         if not isinstance(created, str):
-            raise AnswerInvalid(f"{self.what}: a record lacks its creation date")
+            raise AnswerInvalid(f"{self.what}: record {self.window} is missing, or its creation date is")
         return created
 
 
@@ -211,13 +207,12 @@ def _key(record: Any, number: int, position: int) -> object:
     return key if isinstance(key, str) else (number, position)
 
 
-def _at(moment: str) -> dict[str, str]:
-    """The query for exactly one second: its lower bound belongs to it, its upper one does not."""
+def _second_after(moment: str) -> str:
+    """SonarQube's dates are whole seconds, and the upper bound of a query is not part of it."""
     try:
-        after = datetime.fromisoformat(moment) + timedelta(seconds=1)
+        return (datetime.fromisoformat(moment) + timedelta(seconds=1)).strftime("%Y-%m-%dT%H:%M:%S%z")
     except ValueError:
         raise AnswerInvalid(f"'{moment[:40]}' is not a creation date") from None
-    return {"createdAfter": moment, "createdBefore": after.strftime("%Y-%m-%dT%H:%M:%S%z")}
 
 
 def _facets(page: Page) -> dict[str, dict[str, int]]:
@@ -229,11 +224,12 @@ def _facets(page: Page) -> dict[str, dict[str, int]]:
         raise AnswerInvalid("an answer lacks the facets that were asked for") from None
 
 
-def _best_dimension(facets: Mapping[str, Mapping[str, int]], dimensions: Sequence[str], total: int) -> str | None:
+def _best_dimension(facets: Mapping[str, Mapping[str, int]], dimensions: Sequence[str], total: int,
+                    window: int) -> str | None:
     """The first dimension whose parts all fit a window, else the one with the smallest largest part. A facet lists at most
     100 values, so one whose counts do not add up to the total would leave a remainder out and is never taken."""
     whole = [name for name in dimensions if len(facets.get(name, {})) > 1 and sum(facets[name].values()) >= total]
-    fitting = [name for name in whole if max(facets[name].values()) < WINDOW]
+    fitting = [name for name in whole if max(facets[name].values()) < window]
     if fitting:
         return fitting[0]
     return min(whole, key=lambda name: max(facets[name].values()), default=None)

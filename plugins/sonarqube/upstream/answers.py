@@ -116,7 +116,7 @@ class Call:
             raise Refused(400, f"'{'p' if number < 1 else 'ps'}' value ({min(number, size)}) must be greater than 0")
         if windowed and number * size > WINDOW:
             raise Refused(400, f"Can return only the first {WINDOW} results. {number * size}th result asked.")
-        start = (number - 1) * size - (1 if self.shifted and number > 1 else 0)
+        start = (number - 1) * size + (1 if self.shifted and number > 1 else 0)
         total = min(len(items), WINDOW) if windowed and self.cloud else len(items)
         return items[start:start + size], {"pageIndex": number, "pageSize": size, "total": total}
 

@@ -12,7 +12,7 @@ KINDS = {
     "cut_json": "ends the body in the middle, as if it were whole",
     "slow": "waits for ``gate``, or for ``seconds``, before it answers",
     "empty_page": "leaves the list of the answer empty, with the total unchanged",
-    "drift": "shifts the pages after the first by one record, as when an issue was added meanwhile",
+    "drift": "lets the pages after the first begin one record later, as when an issue was closed meanwhile and another one opened",
     "no_projects": "lists no project at all",
     "vanish": "removes ``project`` for good",
     "revoke": "revokes the token of the request for good",

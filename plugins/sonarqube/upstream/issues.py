@@ -31,6 +31,7 @@ _LEGACY = {"OPEN": ("OPEN", ""), "CONFIRMED": ("CONFIRMED", ""), "FALSE_POSITIVE
 _TRANSITIONS = {"confirm": "CONFIRMED", "unconfirm": "OPEN", "reopen": "OPEN", "falsepositive": "FALSE_POSITIVE", "wontfix": "ACCEPTED",
                 "accept": "ACCEPTED", "resolve": "FIXED"}
 _ATTRIBUTE_CATEGORY = {"TRUSTWORTHY": "RESPONSIBLE", "LOGICAL": "INTENTIONAL", "CLEAR": "INTENTIONAL", "FOCUSED": "ADAPTABLE"}
+_SCOPING = ("components", "componentKeys", "projects", "branch", "pullRequest", "organization")
 _KEPT_LISTINGS = 16
 _PERIOD = re.compile(r"(?:(\d+)y)?(?:(\d+)m)?(?:(\d+)w)?(?:(\d+)d)?")
 
@@ -48,7 +49,7 @@ Test = Callable[[Found], bool]
 
 
 class Listings:
-    """Filtered listings of one world, kept until its findings change, since one listing is asked for page by page."""
+    """Listings of one world, kept until its findings change, since each is asked for page by page."""
 
     def __init__(self) -> None:
         self._kept: OrderedDict[object, Sequence[Found]] = OrderedDict()
@@ -67,18 +68,30 @@ def search(call: Call, listings: Listings) -> dict[str, Any]:
     call.organization(needed=call.cloud and not call.args.get("componentKeys") and not call.args.get("issues"))
     tests = _tests(call)
     facets = call.words("facets", _FACETS)
-    ask = (call.world.revision, call.token, tuple(sorted((name, value) for name, value in call.args.items()
-                                                         if name not in ("p", "ps", "facets", "additionalFields"))))
-    found = listings.get(ask, lambda: _sorted([entry for entry in _scope(call) if all(test(entry) for test in tests.values())], call))
+    everything = listings.get(_asked(call, _SCOPING), lambda: _scope(call))
+    asked = _asked(call, set(call.args) - {"p", "ps", "facets", "additionalFields"})
+    found = listings.get(asked, lambda: _sorted(_passing(everything, tests.values()), call))
     page, paging = call.page(found)
     answer = {
         "total": paging["total"], "p": paging["pageIndex"], "ps": paging["pageSize"], "paging": paging,
-        "effortTotal": sum(entry.issue.effort for entry in found),
+        "effortTotal": sum(entry.issue.effort for entry in page),
         "issues": [as_json(entry, call) for entry in page],
         "components": _components(page, call),
-        "facets": [_facet(name, call, tests) for name in facets],
+        "facets": [_facet(name, call, everything, tests) for name in facets],
     }
     return answer | _additional(page, call)
+
+
+def _asked(call: Call, names: Iterable[str]) -> object:
+    """What makes two listings the same: who asks, for what, and of which state of the world."""
+    return call.world.revision, call.token, call.no_projects, tuple(sorted((name, call.args.get(name, "")) for name in names))
+
+
+def _passing(found: Sequence[Found], tests: Iterable[Test]) -> list[Found]:
+    passing = list(found)
+    for test in tests:
+        passing = [entry for entry in passing if test(entry)]
+    return passing
 
 
 def listed(call: Call) -> dict[str, Any]:
@@ -204,13 +217,14 @@ def _scope(call: Call) -> list[Found]:
         held = project.branch(branch)
         if held is None or (wanted and not paths):
             continue
-        found += [Found(issue, project, held) for issue in held.issues if not wanted or any(_lies_in(issue.path, path) for path in paths)]
+        whole = not wanted or "" in paths
+        found += [Found(issue, project, held) for issue in held.issues if whole or any(_lies_in(issue.path, path) for path in paths)]
     return found
 
 
 def _lies_in(path: str, below: str) -> bool:
     below = below.removeprefix(":")
-    return not below or path == below or path.startswith(f"{below}/")
+    return path == below or path.startswith(f"{below}/")
 
 
 def _sorted(found: list[Found], call: Call) -> Sequence[Found]:
@@ -297,13 +311,13 @@ def _since_period(text: str) -> int:
     return present() - days * clock.DAY
 
 
-def _facet(name: str, call: Call, tests: dict[str, Test]) -> dict[str, Any]:
+def _facet(name: str, call: Call, everything: Sequence[Found], tests: dict[str, Test]) -> dict[str, Any]:
     """Counts per value, over everything that the other filters leave: a facet ignores the filter on its own field."""
     if name in _OF_ONE_PROJECT and not (call.args.get("components") or call.args.get("componentKeys") or call.args.get("projects")):
         raise Refused(400, f"Facet(s) '{name}' require to also filter by project")
     values = _facet_values(name, call)
     others = [test for field, test in tests.items() if field != name]
-    counts = Counter(value for entry in _scope(call) if all(test(entry) for test in others) for value in values(entry))
+    counts = Counter(value for entry in _passing(everything, others) for value in values(entry))
     listed = counts.most_common(None if name in _ALL_VALUES else _LONGEST_FACET)
     listed += [(value, 0) for value in _ALL_VALUES.get(name, ()) if value not in counts]
     return {"property": name, "values": [{"val": value, "count": count} for value, count in listed]}
