@@ -21,9 +21,9 @@ pytest_plugins = ["tests.servers"]
 
 
 @pytest.fixture
-def app(sqlite_database: str) -> Iterator[Flask]:
-    """A web app over an empty SQLite database with the shipped roles, without plugins and without a queue."""
-    settings = replace(SETTINGS, database_url=sqlite_database)
+def app(database: str) -> Iterator[Flask]:
+    """A web app over an empty database with the shipped roles, without plugins and without a queue; once on SQLite, once on PostgreSQL."""
+    settings = replace(SETTINGS, database_url=database)
     access.ensure_built_in_roles()
     yield create_app(settings, plugins=Plugins(settings))
     if not db.is_closed():

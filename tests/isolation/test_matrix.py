@@ -18,6 +18,7 @@ from core.connections.models import Connection, Run
 from core.credentials.keyring import Keyring
 from core.credentials.models import Credential
 from core.credentials.service import store
+from core.db import db
 from core.findings.models import Finding, FindingEvent
 from core.findings.models import Rule as FindingRule
 from core.hooks.contracts import Severity
@@ -81,8 +82,10 @@ def furnish(word: str) -> House:
 
 
 @pytest.fixture
-def whole_app(sqlite_database: str) -> Flask:
-    return create_app(replace(SETTINGS, database_url=sqlite_database))
+def whole_app(database: str) -> Iterator[Flask]:
+    yield create_app(replace(SETTINGS, database_url=database))
+    if not db.is_closed():
+        db.close()
 
 
 @pytest.fixture
