@@ -3,7 +3,7 @@
 Fixtures for everyone:
 
 - ``database``: once on SQLite and once on PostgreSQL, migrated and empty; ``core.db`` is configured; gives the address.
-- ``sqlite_database``: the same on SQLite alone, for tests that do not care which.
+- ``sqlite_database``, ``postgres_database``: the same on one of them alone.
 - ``redis_url``: a Redis of this test process, emptied before each test.
 - ``processes``: starts programs and kills what is left of them when the test ends.
 
@@ -54,6 +54,7 @@ class Postgres:
     """A throw-away server without durability, reached through a socket in a folder of its own."""
 
     folder: Path
+    begin: Callable[[], "subprocess.Popen[bytes]"]
     process: "subprocess.Popen[bytes]"
 
     def url(self, name: str) -> str:
@@ -63,6 +64,15 @@ class Postgres:
         with psycopg.connect(self.url(name), autocommit=True) as connection:
             cursor = connection.execute(statement)
             return cursor.fetchall() if cursor.description else []
+
+    def halt(self) -> None:
+        """Take the server away; what it holds stays."""
+        self.process.send_signal(signal.SIGINT)
+        self.process.wait(_PATIENCE_SECONDS)
+
+    def resume(self) -> None:
+        self.process = self.begin()
+        eventually(lambda: _accepts(self), within=_PATIENCE_SECONDS)
 
     def stop(self) -> None:
         self.process.send_signal(signal.SIGQUIT)
@@ -104,10 +114,13 @@ def start_postgres(programs: Path | None = None) -> Postgres:
     command = [str(programs / "postgres"), "-D", str(cluster)]
     for name, value in options.items():
         command += ["-c", f"{name}={value}"]
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder, env=environment,
-                                   preexec_fn=tied_to_parent(signal.SIGQUIT), **user)
-    server = Postgres(folder, process)
+
+    def begin() -> "subprocess.Popen[bytes]":
+        with (folder / "log").open("ab") as log:
+            return subprocess.Popen(command, stdout=log, stderr=log, cwd=folder, env=environment,
+                                    preexec_fn=tied_to_parent(signal.SIGQUIT), **user)
+
+    server = Postgres(folder, begin, begin())
     eventually(lambda: _accepts(server), within=_PATIENCE_SECONDS)
     return server
 
@@ -191,6 +204,13 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
 def sqlite_database(migrated_sqlite: Path, tmp_path: Path) -> Iterator[str]:
     """As ``database``, on SQLite alone."""
     yield from _configured(_copied(migrated_sqlite, tmp_path))
+
+
+@pytest.fixture
+def postgres_database(migrated_postgres: str) -> Iterator[str]:
+    """As ``database``, on PostgreSQL alone."""
+    _empty(migrated_postgres)
+    yield from _configured(migrated_postgres)
 
 
 def _copied(template: Path, folder: Path) -> str:

@@ -68,15 +68,16 @@ def up(demo: bool, home: str | None, host: str, port: int, workers: int) -> None
 
 @stockade.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", default=8000, show_default=True, type=click.IntRange(1, 65535))
+@click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="Port to listen on; 0 takes a free one.")
 @click.option("--fd", type=int, hidden=True)
 @click.option("--grace", default=20.0, show_default=True, help="Seconds for requests under way when it is asked to stop.")
 def serve(host: str, port: int, fd: int | None, grace: float) -> None:
     """Run a web server alone, configured by the environment."""
     settings = _settings_of_service()
+    from core.runtime.listening import listen
     from core.runtime.serve import serve as run
 
-    run(settings, f"fd://{fd}" if fd is not None else f"{host}:{port}", grace)
+    run(settings, fd if fd is not None else listen(host, port).detach(), grace)
 
 
 @stockade.command()
@@ -354,7 +355,7 @@ def sync(customer: str, source: str, wait: bool, home: str | None) -> None:
 
 @stockade.command("runs")
 @click.option("--customer", help="Only of this customer, by id or name.")
-@click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 1000))
+@click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 1000), help="How many.")
 @_home
 @_json
 def runs_list(customer: str | None, limit: int, home: str | None, as_json: bool) -> None:

@@ -28,6 +28,7 @@ from core.runtime.exits import CommandFailed, ExitCode
 from core.settings import PREFIX, Settings, load
 
 _KEY_BYTES = 32
+_OURS = {"lock", "master.key", "stockade.sqlite3"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,8 @@ class Home:
 
         :raises CommandFailed: when something else lies in it.
         """
-        if self.folder.is_dir() and not (self.folder / "lock").exists() and any(self.folder.iterdir()):
+        there = {entry.name for entry in self.folder.iterdir()} if self.folder.is_dir() else set()
+        if there and not there & _OURS:
             raise CommandFailed(ExitCode.CONFIGURATION, f"{self.folder} holds something else than a Stockade; choose another --home")
         for folder in (self.folder, self.logs):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)

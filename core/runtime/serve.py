@@ -21,13 +21,13 @@ _COUNTERS = "PROMETHEUS_MULTIPROC_DIR"
 _LONGEST_REQUEST_LINE = 8190  # filters of a listing travel in it
 
 
-def serve(settings: Settings, bind: str, stop_seconds: float = STOP_SECONDS) -> None:
+def serve(settings: Settings, listener: int, stop_seconds: float = STOP_SECONDS) -> None:
     """Answer requests until SIGTERM, then let those under way end within ``stop_seconds``.
 
-    :param bind: ``HOST:PORT``, or ``fd://N`` for a socket that listens already.
+    :param listener: number of a file descriptor, a socket that listens.
     """
     with _shared_counters():
-        _Server(settings, bind, stop_seconds).run()
+        _Server(settings, listener, stop_seconds).run()
 
 
 @contextlib.contextmanager
@@ -46,15 +46,15 @@ def _shared_counters() -> Iterator[None]:
 
 
 class _Server(BaseApplication):
-    def __init__(self, settings: Settings, bind: str, stop_seconds: float) -> None:
+    def __init__(self, settings: Settings, listener: int, stop_seconds: float) -> None:
         self._settings = settings
-        self._bind = bind
+        self._listener = listener
         self._stop_seconds = stop_seconds
         super().__init__()
 
     def load_config(self) -> None:
         values = {
-            "bind": self._bind,
+            "bind": f"fd://{self._listener}",
             "workers": self._settings.web_workers,
             "worker_class": "gthread",
             "threads": self._settings.web_threads,

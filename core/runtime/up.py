@@ -1,7 +1,6 @@
 """``stockade up``: a whole deployment on one machine, from one folder."""
 
 import contextlib
-import errno
 import logging
 import os
 import signal
@@ -15,8 +14,9 @@ import click
 
 from core import clock
 from core.runtime import embedded_redis
-from core.runtime.exits import CommandFailed, ExitCode
+from core.runtime.exits import ExitCode
 from core.runtime.home import Home
+from core.runtime.listening import listen, shown
 from core.runtime.supervisor import Program, Supervisor
 from core.settings import PREFIX, Settings, load
 
@@ -25,7 +25,6 @@ log = logging.getLogger(__name__)
 _STOP_SECONDS = 3.0  # for requests and jobs under way: somebody waits at the keyboard
 _PYTHON = (sys.executable, "-P", "-m")  # -P: a folder named "core" where we happen to stand is not ours
 _LOOPBACK = "127.0.0.0/8"
-_BACKLOG = 512
 _ASK_AGAIN_SECONDS = 0.2
 
 
@@ -42,7 +41,7 @@ class Wanted:
 def up(home: Home, wanted: Wanted, given: Mapping[str, str]) -> int:
     """Run until Ctrl-C or SIGTERM; the exit code.
 
-    :raises CommandFailed: when it cannot start; nothing is left running then.
+    :raises core.runtime.exits.CommandFailed: when it cannot start; nothing is left running then.
     """
     begun = time.monotonic()
     os.umask(0o077)
@@ -50,13 +49,14 @@ def up(home: Home, wanted: Wanted, given: Mapping[str, str]) -> int:
     home.create()
     with contextlib.ExitStack() as held:
         held.enter_context(home.hold())
-        listener = held.enter_context(_listener(wanted.host, wanted.port))
+        # Opened before the web server starts, which finds the requests that came meanwhile, also when it is started again.
+        listener = held.enter_context(listen(wanted.host, wanted.port))
         home.ensure_master_key()
         environ = home.environ(given)
         redis = None if given.get(PREFIX + "REDIS_URL") or given.get(PREFIX + "REDIS_URL_FILE") else embedded_redis.prepare(home.redis)
         settings = load(environ)
         lines = _prepared(settings, home, wanted)
-        address = settings.public_url or f"http://{_shown(listener)}"
+        address = settings.public_url or f"http://{shown(listener)}"
         supervisor = Supervisor(home.logs, say=lambda line: click.echo(f"{clock.iso(clock.now())} {line}", err=True))
         for program in _programs(home, wanted, environ, redis, listener):
             supervisor.add(program)
@@ -68,31 +68,6 @@ def up(home: Home, wanted: Wanted, given: Mapping[str, str]) -> int:
 def _refuse_bad_settings(home: Home, given: Mapping[str, str]) -> None:
     """Tell every fault before anything is made."""
     load({**given, PREFIX + "HOME": str(home.folder)})
-
-
-def _listener(host: str, port: int) -> socket.socket:
-    """The socket that the web server will answer on, opened first: a port that is taken is told at once, and a web server
-    that is started again finds the requests that came meanwhile."""
-    try:
-        family, kind, protocol, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        listener = socket.socket(family, kind, protocol)
-    except OSError as problem:
-        raise CommandFailed(ExitCode.CONFIGURATION, f"{host} is not an address of this machine: {problem.strerror}") from None
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(place)
-        listener.listen(_BACKLOG)
-    except OSError as problem:
-        listener.close()
-        if problem.errno == errno.EADDRINUSE:
-            raise CommandFailed(ExitCode.IN_USE, f"port {port} is in use; choose another with --port") from None
-        raise CommandFailed(ExitCode.CONFIGURATION, f"cannot listen on {host} port {port}: {problem.strerror}") from None
-    return listener
-
-
-def _shown(listener: socket.socket) -> str:
-    host, port = listener.getsockname()[:2]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _prepared(settings: Settings, home: Home, wanted: Wanted) -> list[str]:
