@@ -100,33 +100,44 @@ class Upstream:
 
         :raises ConnectorError: the one that fits; see ``core.hooks.failures``.
         """
-        body = self.get_text(path, params)
-        try:
-            return json.loads(body)
-        except (ValueError, RecursionError):
-            raise AnswerInvalid(f"GET {path} on {self.host} answered something that is not JSON") from None
+        return self._decoded_json("GET", path, self.get_text(path, params))
 
     def get_text(self, path: str, params: Mapping[str, Any] | None = None) -> str:
         """The text of a GET; the same refusals as ``get``."""
-        for attempt in range(1, _BODY_ATTEMPTS + 1):
+        return self._text("GET", path, {"params": params})
+
+    def post_form(self, path: str, fields: Mapping[str, str]) -> Any:
+        """The decoded JSON answer of a POST of form fields, as token services take it; the same refusals as ``get``. An answer
+        that tells of trouble is not repeated, since a POST may have been carried out."""
+        return self._decoded_json("POST", path, self._text("POST", path, {"data": dict(fields)}, attempts=1))
+
+    def _decoded_json(self, method: str, path: str, body: str) -> Any:
+        try:
+            return json.loads(body)
+        except (ValueError, RecursionError):
+            raise AnswerInvalid(f"{method} {path} on {self.host} answered something that is not JSON") from None
+
+    def _text(self, method: str, path: str, sent: Mapping[str, Any], attempts: int = _BODY_ATTEMPTS) -> str:
+        where = f"{method} {path} on {self.host}"
+        for attempt in range(1, attempts + 1):
             try:
-                return self._fetch(path, params)
+                return self._fetch(method, path, sent)
             except (requests.exceptions.ChunkedEncodingError, requests.exceptions.ContentDecodingError):
-                if attempt == _BODY_ATTEMPTS:
-                    raise AnswerInvalid(f"GET {path} on {self.host}: the answer was cut short") from None
+                if attempt == attempts:
+                    raise AnswerInvalid(f"{where}: the answer was cut short") from None
             except requests.exceptions.ConnectionError as problem:
-                raise self._not_connected(path, problem) from None
+                raise self._not_connected(where, problem) from None
             except requests.exceptions.RequestException as problem:
-                raise UpstreamRefused(f"GET {path} on {self.host} could not be sent ({type(problem).__name__})") from None
+                raise UpstreamRefused(f"{where} could not be sent ({type(problem).__name__})") from None
         raise AssertionError("unreachable")
 
-    def _fetch(self, path: str, params: Mapping[str, Any] | None) -> str:
+    def _fetch(self, method: str, path: str, sent: Mapping[str, Any]) -> str:
         self._pace.wait()
         self.calls += 1
-        where = f"GET {path} on {self.host}"
+        where = f"{method} {path} on {self.host}"
         try:
-            with self._session.get(self.base_url + path, params=params, stream=True, allow_redirects=False,
-                                   timeout=(self.policy.connect_timeout, self.policy.read_timeout)) as response:
+            with self._session.request(method, self.base_url + path, stream=True, allow_redirects=False,
+                                       timeout=(self.policy.connect_timeout, self.policy.read_timeout), **sent) as response:
                 body = self._bounded(response, where)
                 self.last_headers = response.headers
         except requests.exceptions.RetryError as problem:
@@ -164,8 +175,7 @@ class Upstream:
             return UpstreamUnavailable(message)
         return UpstreamRefused(message)
 
-    def _not_connected(self, path: str, problem: requests.exceptions.ConnectionError) -> Exception:
-        where = f"GET {path} on {self.host}"
+    def _not_connected(self, where: str, problem: requests.exceptions.ConnectionError) -> Exception:
         text = str(problem)
         if "NameResolutionError" in text:
             return Unreachable(f"{where}: the host name does not resolve")

@@ -1,0 +1,49 @@
+"""The shared HTTP client sends forms, as token services take them."""
+
+import ipaddress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+from flask import Flask, request
+
+from core.hooks.failures import AnswerInvalid, LoginRejected, Unreachable, UpstreamUnavailable
+from core.http.upstream import Upstream, UpstreamPolicy
+from core.testing.standin import StandIn
+
+POLICY = UpstreamPolicy(allow=(ipaddress.ip_network("127.0.0.0/8"),), backoff=0.0, per_second=1000.0)
+SECRET = "s3cr3t&of=client"  # noqa: S105
+FORM = {"grant_type": "client_credentials", "client_id": "me", "client_secret": SECRET}
+
+
+@contextmanager
+def token_service(view: Callable[[], object]) -> Iterator[Upstream]:
+    app = Flask("tokens")
+    app.add_url_rule("/oauth2/token", "token", view, methods=["POST"])
+    with StandIn(app) as server:
+        yield Upstream(server.url, POLICY, secrets=[SECRET])
+
+
+def test_the_fields_arrive_as_a_form():
+    with token_service(lambda: {"type": request.mimetype, **request.form}) as upstream:
+        assert upstream.post_form("/oauth2/token", FORM) == {"type": "application/x-www-form-urlencoded", **FORM}
+        assert upstream.calls == 1
+
+
+@pytest.mark.parametrize(("answer", "failure"), [
+    (({"error": "invalid_client", "error_description": f"unknown secret {SECRET}"}, 401), LoginRejected),
+    (("busy", 503, {"Retry-After": "0"}), UpstreamUnavailable), (("limited", 429), UpstreamUnavailable), ("<html>", AnswerInvalid),
+])
+def test_trouble_is_named_at_once_and_without_the_secret(answer, failure):
+    asked = []
+    with token_service(lambda: asked.append(1) or answer) as upstream, pytest.raises(failure, match="POST /oauth2/token on") as caught:
+        upstream.post_form("/oauth2/token", FORM)
+    assert SECRET not in str(caught.value)
+    assert len(asked) == 1
+
+
+def test_nobody_listens():
+    with token_service(dict) as upstream:
+        pass
+    with pytest.raises(Unreachable, match="POST /oauth2/token on"):
+        upstream.post_form("/oauth2/token", FORM)
