@@ -1,6 +1,8 @@
 """A token that is revoked in the middle of a run: the run fails with the reason, the connection is marked, nothing is closed, and
 the token stands nowhere."""
 
+import zlib
+
 import redis
 
 from core.db import db
@@ -15,8 +17,12 @@ def everything_stored():
 
 
 def everything_in(redis_url):
+    """What Redis holds, with the payloads of jobs unpacked."""
+    read = {b"string": "get", b"hash": "hgetall", b"set": "smembers"}
     with redis.Redis.from_url(redis_url) as client:
-        return b"\n".join(client.dump(key) or b"" for key in client.keys())
+        values = [getattr(client, read[kind])(key) for key in client.scan_iter() if (kind := client.type(key)) in read]
+    jobs = [zlib.decompress(value[b"data"]) for value in values if isinstance(value, dict) and b"data" in value]
+    return f"{values} {jobs}"
 
 
 def test_a_token_revoked_in_mid_run(site, sonar, redis_url):
@@ -25,7 +31,13 @@ def test_a_token_revoked_in_mid_run(site, sonar, redis_url):
     for key in ("shop", "api"):
         sonar.forget(key, 5)
     sonar.world.faults.add("revoke", path=ISSUES, project="shop", after=2)
-    run = site.sync()
+    with sonar.held(ISSUES, project="shop", after=1) as second_page:
+        run_id = site.ask()
+        second_page.wait()
+        waiting = everything_in(redis_url)
+    assert f'"run_id":"{run_id}"' in waiting.replace(" ", "")
+    assert sonar.token not in waiting
+    run = site.ended(run_id)
     assert (run["state"], run["reasonCode"]) == ("failed", "token_refused")
     assert "GET /api/issues/search" in run["reason"]
     assert run["counts"]["unchanged"] > 1000
@@ -54,4 +66,4 @@ def assert_nowhere(token, site, redis_url, *processes):
     assert "token_refused" in logs[0]
     for place in (tables, *told, *logs):
         assert token not in place
-    assert token.encode() not in everything_in(redis_url)
+    assert token not in everything_in(redis_url)
