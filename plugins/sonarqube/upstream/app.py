@@ -23,7 +23,9 @@ _OPEN = ("system/status", "server/version", "authentication/validate")
 _ANALYSIS = ("settings/values", "plugins/installed", "project_branches/list", "project_pull_requests/list", "rules/search",
              "metrics/search")
 _READS: dict[str, View] = {
-    "system/status": catalog.system_status, "server/version": catalog.server_version, "users/current": catalog.current_user,
+    "system/health": catalog.health, "system/ping": catalog.ping, "plugins/installed": catalog.nothing_installed,
+    "settings/values": catalog.nothing_set, "system/status": catalog.system_status,
+    "server/version": catalog.server_version, "users/current": catalog.current_user,
     "user_tokens/search": catalog.own_tokens, "v2/clean-code-policy/mode": catalog.mode, "organizations/search": catalog.organizations,
     "projects/search": catalog.projects, "components/search": catalog.components, "components/search_projects": catalog.project_list,
     "components/show": catalog.show, "project_branches/list": catalog.branches, "project_pull_requests/list": catalog.pull_requests,
@@ -33,8 +35,9 @@ _READS: dict[str, View] = {
     "webhooks/deliveries": webhooks.deliveries,
 }
 _WRITES: dict[str, View] = {
-    "issues/do_transition": issues.transition, "hotspots/change_status": hotspots.change_status, "webhooks/create": webhooks.create,
-    "webhooks/delete": webhooks.delete,
+    "issues/do_transition": issues.transition, "issues/assign": issues.assign, "hotspots/change_status": hotspots.change_status,
+    "webhooks/create": webhooks.create, "webhooks/delete": webhooks.delete, "projects/create": catalog.create_project,
+    "projects/delete": catalog.delete_project,
 }
 _PROJECT_PARAMETERS = ("component", "components", "componentKeys", "project", "projectKey", "projects")
 _PAGE = "<!doctype html><title>SonarQube stand-in</title><h1>SonarQube stand-in</h1><p>The real service shows {path} here.</p>"

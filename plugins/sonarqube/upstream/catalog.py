@@ -28,6 +28,22 @@ def server_version(call: Call) -> str:
     return str(system_status(call)["version"])
 
 
+def health(call: Call) -> dict[str, Any]:
+    return {"health": "GREEN" if call.world.flavour.status == "UP" else "RED", "causes": []}
+
+
+def ping(call: Call) -> str:
+    return "pong"
+
+
+def nothing_installed(call: Call) -> dict[str, Any]:
+    return {"plugins": []}
+
+
+def nothing_set(call: Call) -> dict[str, Any]:
+    return {"settings": [], "setSecuredSettings": []}
+
+
 def current_user(call: Call) -> dict[str, Any]:
     return {"isLoggedIn": True, "login": "svc-findings", "name": "Findings service", "email": "svc-findings@example.com",
             "groups": ["members"], "scmAccounts": [], "permissions": {"global": ["admin"] if call.token.admin else []}}
@@ -78,6 +94,27 @@ def _administered(project: Project, call: Call) -> dict[str, Any]:
     elif call.since(10, 2):
         answer["managed"] = False
     return answer
+
+
+def create_project(call: Call) -> dict[str, Any]:
+    """``POST projects/create``."""
+    organization = call.organization() or call.token.organization
+    if not call.token.admin:
+        raise Refused(403, "Insufficient privileges")
+    key, name = call.need("project"), call.need("name")
+    if key in call.world.projects:
+        raise Refused(400, f"Could not create Project with key: \"{key}\". A similar key already exists: \"{key}\"")
+    call.world.projects[key] = Project(key, name, organization, [Branch("main", is_main=True, analysed=None)])
+    call.world.changed()
+    return {"project": {"key": key, "name": name, "qualifier": "TRK", "visibility": "private"}}
+
+
+def delete_project(call: Call) -> None:
+    """``POST projects/delete``."""
+    project = call.project("project")
+    if not call.token.admin:
+        raise Refused(403, "Insufficient privileges")
+    call.world.remove(project.key)
 
 
 def components(call: Call) -> dict[str, Any]:

@@ -117,6 +117,14 @@ def transition(call: Call) -> dict[str, Any]:
     return {"issue": as_json(entry, call), "components": _components([entry], call), "rules": [], "users": []}
 
 
+def assign(call: Call) -> dict[str, Any]:
+    """``POST issues/assign``; nobody, when no assignee is named."""
+    entry = _by_key(call, call.need("issue"))
+    entry.issue.assignee = call.args.get("assignee", "").replace("_me", "svc-findings")
+    call.world.changed()
+    return {"issue": as_json(entry, call), "components": _components([entry], call), "rules": [], "users": []}
+
+
 def as_json(entry: Found, call: Call) -> dict[str, Any]:
     """One issue, with the fields that this version has."""
     issue, project = entry.issue, entry.project
@@ -135,6 +143,8 @@ def as_json(entry: Found, call: Call) -> dict[str, Any]:
                    "textRange": {"startLine": issue.line, "endLine": issue.line, "startOffset": 8, "endOffset": 40}}
     if resolution:
         answer["resolution"] = resolution
+    if issue.assignee:
+        answer["assignee"] = issue.assignee
     if status == "CLOSED":
         answer["closeDate"] = date(issue.updated)
     if not entry.branch.is_main:

@@ -54,6 +54,7 @@ class Issue:
     updated: int = TODAY
     tags: tuple[str, ...] = ()
     author: str = ""
+    assignee: str = ""
     effort: int = 10
     flow: tuple[tuple[str, int, str], ...] = ()
 

@@ -244,10 +244,21 @@ def test_people_may_decide_about_issues_and_hotspots(sonar):
     served = sonar(world())
     assert served.post("issues/do_transition", issue="a", transition="accept").json()["issue"]["issueStatus"] == "ACCEPTED"
     assert served.get("issues/search", components="acme:billing", issueStatuses="ACCEPTED").json()["total"] == 1
+    assert served.post("issues/assign", issue="a", assignee="mo").json()["issue"]["assignee"] == "mo"
     assert served.post("issues/do_transition", issue="a", transition="x").status_code == 400
     assert served.post("issues/do_transition", issue="gone", transition="accept").status_code == 404
     assert served.post("hotspots/change_status", hotspot="h1", status="REVIEWED", resolution="FIXED").status_code == 204
     assert len(served.get("hotspots/search", project="acme:billing", status="REVIEWED").json()["hotspots"]) == 2
+
+
+def test_projects_come_and_go(sonar):
+    served = sonar(world(), Token("acme", admin=True))
+    assert served.post("projects/create", project="acme:new", name="New").json()["project"]["key"] == "acme:new"
+    assert served.post("projects/create", project="acme:new", name="New").status_code == 400
+    assert served.get("components/show", component="acme:new").json()["component"]["name"] == "New"
+    assert served.post("projects/delete", project="acme:new").status_code == 204
+    assert served.get("components/show", component="acme:new").status_code == 404
+    assert sonar(world(), Token()).post("projects/create", project="x", name="X").status_code == 403
 
 
 def test_the_database_s_listing_has_no_window(sonar):
