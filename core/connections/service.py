@@ -18,7 +18,7 @@ from core.credentials import service as credentials
 from core.db import atomic, is_unique_violation
 from core.deployment import Deployment
 from core.errors import BadRequest, Conflict, NotFound
-from core.hooks.contracts import CheckResult, Connector, Pull
+from core.hooks.contracts import CheckResult, Connector, Pull, UpstreamMaker
 from core.hooks.failures import ConnectorError, PluginFailed, WrongService
 from core.http.upstream import Upstream, UpstreamPolicy
 from core.ids import new_id
@@ -147,7 +147,7 @@ def validate(deployment: Deployment, scope: Scope, connector: Connector, given: 
     if given is None and connection is None:
         raise BadRequest(f"{connector.title} is not configured for this organization; send its settings to try them")
     if given is None and connection is not None:
-        settings = _stored_settings(deployment, connection, actor)
+        settings = stored_settings(deployment, connection, actor)
     else:
         plain, sealed = _split(deployment, connection, connector, given or {}, actor)
         settings = {**plain, **sealed}
@@ -179,18 +179,28 @@ def open_pull(deployment: Deployment, connection: Connection, *, actor: str) -> 
         connector = deployment.plugins.connector(connection.source)
     except NotFound:
         raise WrongService(f"No enabled plugin offers the source '{connection.source}'") from None
-    return _opened(deployment, connector, _stored_settings(deployment, connection, actor))
+    return _opened(deployment, connector, stored_settings(deployment, connection, actor))
 
 
-def _opened(deployment: Deployment, connector: Connector, settings: Mapping[str, Any]) -> tuple[Pull, list[Upstream]]:
-    policy = UpstreamPolicy(allow=deployment.settings.upstream_allow, backoff=deployment.settings.upstream_backoff,
-                            longest_wait=deployment.settings.upstream_longest_wait)
+def policy_of(deployment: Deployment) -> UpstreamPolicy:
+    """How this deployment talks to upstream services."""
+    return UpstreamPolicy(allow=deployment.settings.upstream_allow, backoff=deployment.settings.upstream_backoff,
+                          longest_wait=deployment.settings.upstream_longest_wait)
+
+
+def maker_of(policy: UpstreamPolicy) -> tuple[UpstreamMaker, list[Upstream]]:
+    """What makes a connector's clients, and the list of those that it made."""
     opened: list[Upstream] = []
 
     def upstream(base_url: str, **options: Any) -> Upstream:
         opened.append(Upstream(base_url, policy, **options))
         return opened[-1]
 
+    return upstream, opened
+
+
+def _opened(deployment: Deployment, connector: Connector, settings: Mapping[str, Any]) -> tuple[Pull, list[Upstream]]:
+    upstream, opened = maker_of(policy_of(deployment))
     try:
         return connector.open(settings, upstream), opened
     except ConnectorError:
@@ -208,7 +218,8 @@ def webhook_secret(deployment: Deployment, connection: Connection, connector: Co
     return sealed.get(name, "")
 
 
-def _stored_settings(deployment: Deployment, connection: Connection, actor: str) -> dict[str, Any]:
+def stored_settings(deployment: Deployment, connection: Connection, actor: str) -> dict[str, Any]:
+    """A connection's settings with its secrets; the reading of these is audited."""
     sealed = credentials.reveal(deployment.keyring, connection.customer_id, connection.credential_id, actor=actor, reason="connect")
     return {**connection.settings, **sealed}
 

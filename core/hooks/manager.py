@@ -17,7 +17,7 @@ from flask import Blueprint
 
 from core.errors import Conflict, NotFound
 from core.hooks import offers, service, specs
-from core.hooks.contracts import AssetKind, Connector, Page, PermissionNode, PluginManifest, StandIn
+from core.hooks.contracts import AssetKind, Connector, LiveTotals, Page, PermissionNode, PluginManifest, StandIn
 from core.logs import redact
 from core.settings import Settings
 
@@ -138,14 +138,22 @@ class Plugins:
 
     def stand_ins(self) -> tuple[StandIn, ...]:
         """Imitations of sources, for the demo, of the plugins that are on."""
-        offered = list(self._late("register_stand_ins", offers.stand_ins))
+        return tuple(self._late_of_own_sources("register_stand_ins", offers.stand_ins, "stand in for"))
+
+    def live_totals(self) -> tuple[LiveTotals, ...]:
+        """What can give live totals, of the plugins that are on."""
+        return tuple(self._late_of_own_sources("live_totals", offers.live_totals, "give live totals of"))
+
+    def _late_of_own_sources(self, hook: str, checked: Callable[[Any], tuple[Any, ...]], verb: str) -> Iterator[Any]:
+        """A late hook's objects with a ``source``; a plugin that names somebody else's is set aside."""
+        offered = list(self._late(hook, checked))
         for plugin in self._loaded:
-            strangers = {stand_in.source for name, stand_in in offered if name == plugin.name} - set(plugin.sources)
+            strangers = {entry.source for name, entry in offered if name == plugin.name} - set(plugin.sources)
             if strangers:
-                said = f"it has no source {', '.join(map(repr, sorted(strangers)))} to stand in for"
-                self.set_aside(plugin.name, offers.NotAcceptable(said), "register_stand_ins")
+                said = f"it has no source {', '.join(map(repr, sorted(strangers)))} to {verb}"
+                self.set_aside(plugin.name, offers.NotAcceptable(said), hook)
         serving = {plugin.name for plugin in self._among(include_disabled=False)}
-        return tuple(stand_in for name, stand_in in offered if name in serving)
+        yield from (entry for name, entry in offered if name in serving)
 
     # --- on and off --------------------------------------------------------------------------------------------
 

@@ -8,7 +8,17 @@ from typing import Any, TypeVar
 from flask import Blueprint
 from marshmallow import fields
 
-from core.hooks.contracts import AssetKind, Connector, Discipline, Page, PermissionNode, PluginManifest, SettingsSchema, StandIn
+from core.hooks.contracts import (
+    AssetKind,
+    Connector,
+    Discipline,
+    LiveTotals,
+    Page,
+    PermissionNode,
+    PluginManifest,
+    SettingsSchema,
+    StandIn,
+)
 
 T = TypeVar("T")
 _PLUGIN_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
@@ -106,6 +116,16 @@ def pages(result: Any) -> tuple[Page, ...]:
             _is_a(word, str, f"each text of the page {page.title!r}")
         _is_a(page.order, int, f"the order of the page {page.title!r}")
     return entries
+
+
+def live_totals(result: Any) -> tuple[LiveTotals, ...]:
+    given = _all(result, object, "live_totals")
+    entries = tuple(entry for entry in given if isinstance(entry, LiveTotals))
+    if len(entries) < len(given):
+        raise NotAcceptable("live_totals returned something that lacks parts of a LiveTotals")
+    for entry in entries:
+        _is_a(entry.source, str, "the source of an object with live totals")
+    return _each_once(entries, lambda entry: (entry.source,), "live totals of")
 
 
 def stand_ins(result: Any) -> tuple[StandIn, ...]:

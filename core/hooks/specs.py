@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pluggy
 
-from core.hooks.contracts import AssetKind, Connector, Page, PermissionNode, PluginManifest, StandIn
+from core.hooks.contracts import AssetKind, Connector, LiveTotals, Page, PermissionNode, PluginManifest, StandIn
 
 if TYPE_CHECKING:
     from flask import Blueprint
@@ -79,6 +79,18 @@ def register_pages() -> Sequence[Page]:  # type: ignore[empty-body]
 
     When: while the app is built, after blueprints. Why: so that people find your page.
     Returns: ``Page`` objects. If it raises, or names an endpoint that does not exist: the plugin is set aside.  (Since 0.1.)
+    """
+
+
+@spec
+def live_totals() -> Sequence[LiveTotals]:  # type: ignore[empty-body]
+    """Give open counts that are fresher than the stored ones.
+
+    When: once, at the first dashboard of a process; its objects are asked while a dashboard waits, for each customer with a
+    connection to their source. Why: the portal's application totals prefer what the source counts now.
+    Returns: ``LiveTotals`` objects, each for a source of this plugin. If it raises, or names a source that this plugin does not
+    offer: the plugin is set aside in the web server. If an object raises, is slow or answers nothing: the stored counts
+    serve, and the source is left alone for half a minute.  (Since 0.1.)
     """
 
 

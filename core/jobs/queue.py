@@ -89,6 +89,11 @@ class JobQueue:
         """How many jobs wait for a worker."""
         return self._queue.count
 
+    @property
+    def memory(self) -> redis.Redis:
+        """The same Redis, for what web servers share for a minute and may lose at any time."""
+        return self._redis
+
     def ping(self) -> None:
         """Return when Redis answers."""
         self._redis.ping()

@@ -69,3 +69,4 @@ def ask_everything(plugins: Plugins) -> None:
     list(plugins.blueprints())
     plugins.pages()
     plugins.stand_ins()
+    plugins.live_totals()

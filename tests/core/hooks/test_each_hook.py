@@ -32,7 +32,7 @@ def test_every_hook_has_a_section_in_the_author_guide_that_says_the_same_four_th
 
 
 def test_the_author_guide_describes_no_hook_that_does_not_exist():
-    described = re.findall(r"^### `((?:register_|plugin_)\w+)`", GUIDE.read_text(encoding="utf-8"), re.MULTILINE)
+    described = re.findall(r"^### `((?:register_|plugin_|live_)\w+)`", GUIDE.read_text(encoding="utf-8"), re.MULTILINE)
     assert sorted(described) == HOOKS
 
 
@@ -108,3 +108,21 @@ def test_hook_register_stand_ins_of_somebody_elses_source_sets_the_plugin_aside(
     assert plugins.stand_ins() == ()
     assert reason(plugins, "thief") == "it has no source 'acme' to stand in for"
     assert states(plugins) == {"acme": "enabled", "thief": "set_aside"}
+
+
+class Live:
+    def __init__(self, source):
+        self.source = source
+
+    def totals(self, settings, upstream, asset_keys, seconds):
+        return {}
+
+
+def test_hook_live_totals_offers_objects_for_the_plugins_own_sources(plugin, load):
+    mine = Live("acme")
+    plugins = load(plugin("acme", register_connectors=[Source("acme")], live_totals=[mine]),
+                   plugin("thief", register_connectors=[Source("thief")], live_totals=[Live("acme")]))
+    assert plugins.live_totals() == (mine,)
+    assert reason(plugins, "thief") == "it has no source 'acme' to give live totals of"
+    plugins.disable("acme", "a@demo.example")
+    assert plugins.live_totals() == ()
