@@ -13,6 +13,7 @@ from core.db import atomic
 
 NO_CUSTOMER = "-"
 _FIRST_DIGEST = "0" * 64
+_LONGEST_NAME = 255  # of the columns; an event that is cut short is better than none
 
 
 def record(action: str, *, actor: str, target: str = "", customer_id: str | None = None, details: Mapping[str, Any] | None = None) -> None:
@@ -26,7 +27,8 @@ def record(action: str, *, actor: str, target: str = "", customer_id: str | None
         AuditHead.insert(chain=chain, seq=0, digest=_FIRST_DIGEST).on_conflict_ignore().execute()
         AuditHead.update(seq=AuditHead.seq + 1).where(AuditHead.chain == chain).execute()  # locks the chain until the commit
         head = AuditHead.get_by_id(chain)
-        event = {"seq": head.seq, "at": clock.now(), "actor": actor, "action": action, "target": target, "details": dict(details or {})}
+        event = {"seq": head.seq, "at": clock.now(), "actor": actor[:_LONGEST_NAME], "action": action, "target": target[:_LONGEST_NAME],
+                 "details": dict(details or {})}
         digest = _digest(head.digest, chain, event)
         AuditEvent.insert(chain=chain, customer_id=customer_id, digest=digest, **event).execute()
         AuditHead.update(digest=digest).where(AuditHead.chain == chain).execute()

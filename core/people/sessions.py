@@ -15,11 +15,11 @@ def digest_of(token: str) -> str:
 
 
 def begin(user_id: str, settings: Settings, replaced_token: str | None = None) -> str:
-    """Start a session with a fresh token and return the token; the session it replaces ends, as do the user's expired ones."""
+    """Start a session with a fresh token and return the token; the session it replaces ends, and all expired ones are swept away."""
     moment = clock.now()
     if replaced_token:
         end(replaced_token)
-    UserSession.delete().where(UserSession.user_id == user_id, UserSession.expires_at <= moment).execute()
+    UserSession.delete().where(UserSession.expires_at <= moment).execute()
     token = secrets.token_urlsafe(32)
     UserSession.create(token_digest=digest_of(token), user_id=user_id, created_at=moment, seen_at=moment,
                        expires_at=_expiry(moment, settings))

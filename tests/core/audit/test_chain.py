@@ -79,6 +79,12 @@ def test_an_event_goes_with_the_transaction_that_it_tells_of():
     assert audit.verify("cus_a") is None
 
 
+def test_a_name_longer_than_its_column_is_cut_and_the_chain_stays_whole():
+    audit.record("thing.changed", actor="a" * 300, target="t" * 300, customer_id="cus_a")
+    assert (len(AuditEvent.get().actor), len(AuditEvent.get().target)) == (255, 255)
+    assert audit.verify("cus_a") is None
+
+
 def test_writers_at_once_make_one_unbroken_chain():
     def write(number: int) -> None:
         try:

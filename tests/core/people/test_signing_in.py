@@ -377,6 +377,15 @@ def test_a_portal_user_s_only_customer_is_told_with_the_session(app):
     assert (user["customerId"], user["isMsp"], user["role"]) == (customer.id, False, "customer_viewer")
 
 
+def test_a_token_s_user_and_end_are_told_like_a_session_s(app, client):
+    user = make_user("msp_admin")
+    told = client.get("/api/auth/session", headers=bearer(make_token(user, expires_days=2))).get_json()
+    assert told["user"]["id"] == user.id
+    assert clock.now() + clock.DAY < clock.from_iso(told["expires"]) < clock.now() + 3 * clock.DAY
+    assert client.get("/api/auth/session", headers=bearer(make_token(user))).get_json()["expires"] is None
+    assert client.get("/api/auth/session", headers=bearer("stk_wrong")).status_code == 401
+
+
 def test_a_token_has_no_session_to_pick_for(app, client):
     customer = make_customer()
     answer = client.put("/api/session/customer", json={"customerId": customer.id}, headers=bearer(make_token(make_user("msp_admin"))))

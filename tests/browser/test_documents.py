@@ -1,0 +1,14 @@
+"""The API documents in Swagger UI: offline, under the strict policy."""
+
+from playwright.sync_api import Page, expect
+
+from tests.browser.site import Site
+
+
+def test_the_documents_are_read_offline_and_an_operation_unfolds(page: Page, site: Site):
+    page.goto(f"{site.url}/docs")
+    operation = page.locator(".opblock", has_text="/api/manage-assets")
+    expect(operation).to_be_visible()
+    operation.click()
+    expect(operation).to_contain_text("x-customer-id")
+    expect(operation).to_contain_text("applicationCodeSecurity")
