@@ -121,7 +121,10 @@ class Supervisor:
         reader.setblocking(False)
         writer.setblocking(False)
         self._selector.register(reader, selectors.EVENT_READ, None)
-        before = {number: signal.signal(number, self._on_signal) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
+        wanted = [signal.SIGTERM, signal.SIGINT]
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup asks to outlive the terminal
+            wanted.append(signal.SIGHUP)
+        before = {number: signal.signal(number, self._on_signal) for number in wanted}
         woken_before = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
         try:
             yield

@@ -26,6 +26,7 @@ _STOP_SECONDS = 3.0  # for requests and jobs under way: somebody waits at the ke
 _PYTHON = (sys.executable, "-P", "-m")  # -P: a folder named "core" where we happen to stand is not ours
 _LOOPBACK = "127.0.0.0/8"
 _ASK_AGAIN_SECONDS = 0.2
+_OTHERS_WAIT_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +59,18 @@ def up(home: Home, wanted: Wanted, given: Mapping[str, str]) -> int:
         lines = _prepared(settings, home, wanted)
         address = settings.public_url or f"http://{shown(listener)}"
         supervisor = Supervisor(home.logs, say=lambda line: click.echo(f"{clock.iso(clock.now())} {line}", err=True))
-        for program in _programs(home, wanted, environ, redis, listener):
-            supervisor.add(program)
-        announce = _Announcement(listener.getsockname(), lambda: _tell_ready(address, lines, time.monotonic() - begun))
-        held.callback(announce.close)
-        return supervisor.run(watch=announce.look)
+        waiting = list(_programs(home, wanted, environ, redis, listener))
+        announcement = _Announcement(listener.getsockname(), lambda: _tell_ready(address, lines, time.monotonic() - begun))
+        held.callback(announcement.close)
+
+        def watch() -> None:
+            """Have the web server answer first; the others' start would only slow it down."""
+            announcement.look()
+            is_time = announcement.is_told or time.monotonic() - begun > _OTHERS_WAIT_SECONDS
+            while waiting and (is_time or waiting[0].name in ("redis", "web")):
+                supervisor.add(waiting.pop(0))
+
+        return supervisor.run(watch)
 
 
 def _refuse_bad_settings(home: Home, given: Mapping[str, str]) -> None:
@@ -132,11 +140,11 @@ class _Announcement:
     tell: Callable[[], None]
     _asking: socket.socket | None = None
     _ask_at: float = 0.0
-    _is_told: bool = False
+    is_told: bool = False
     _answer: bytes = field(default=b"")
 
     def look(self) -> None:
-        if self._is_told:
+        if self.is_told:
             return
         if self._asking is None:
             self._ask()
@@ -170,7 +178,7 @@ class _Announcement:
         if b"\r\n" in self._answer or not chunk:
             self.close()
             if self._answer.partition(b"\r\n")[0].split(b" ")[1:2] == [b"200"]:
-                self._is_told = True
+                self.is_told = True
                 self.tell()
             else:
                 self._ask_at = time.monotonic() + _ASK_AGAIN_SECONDS
