@@ -14,6 +14,7 @@ from core.hooks.contracts import (
     CheckResult,
     Discipline,
     FindingDraft,
+    LiveCounts,
     RuleDraft,
     SettingsSchema,
     Severity,
@@ -41,6 +42,7 @@ class World:
     rules_asked: list[str] = field(default_factory=list)
     opened_with: list[Mapping[str, Any]] = field(default_factory=list)
     on_asset: Callable[[str], None] = lambda key: None
+    live: Callable[[Sequence[str]], Mapping[str, LiveCounts]] | None = None
 
 
 world = World()
@@ -93,6 +95,19 @@ class ScriptedConnector:
 
     def open(self, settings: Mapping[str, Any], upstream: UpstreamMaker) -> ScriptedPull:
         return ScriptedPull(settings)
+
+
+class ScriptedLive:
+    source = "scripted"
+
+    def totals(self, settings: Mapping[str, Any], upstream: UpstreamMaker, asset_keys: Sequence[str],
+               seconds: float) -> Mapping[str, LiveCounts]:
+        return world.live(asset_keys) if world.live else {}
+
+
+@impl
+def live_totals() -> list[ScriptedLive]:
+    return [ScriptedLive()]
 
 
 @impl

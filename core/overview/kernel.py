@@ -3,13 +3,14 @@
 Every figure of a dashboard is a sum over assets' rollups, so its cost grows with assets, not with findings.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 import peewee
 
 from core.assets.models import Asset, AssetGroup, GroupMember
-from core.hooks.contracts import Discipline, Severity
+from core.hooks.contracts import Discipline, LiveCounts, Severity
 from core.scope import Scope
 
 _OPEN = {Severity.CRITICAL: Asset.open_critical, Severity.HIGH: Asset.open_high, Severity.MEDIUM: Asset.open_medium,
@@ -69,19 +70,44 @@ def _visible_groups(scope: Scope) -> peewee.ModelSelect:
     return AssetGroup.visible_in(scope).select(AssetGroup.id)
 
 
-def union(scope: Scope) -> Union:
-    """Totals over the set of visible assets, in one statement."""
+#: live open counts by asset id; what is not in it is counted from what is stored
+Live = Mapping[str, LiveCounts]
+_NONE: Live = MappingProxyType({})
+
+
+def union(scope: Scope, live: Live = _NONE) -> Union:
+    """Totals over the set of visible assets, in one statement; one more where some have live counts."""
     rows = visible_assets(scope).select(Asset.discipline, Asset.source, *_sums()).group_by(Asset.discipline, Asset.source).tuples()
-    return Union({(Discipline(discipline), source): _totals(sums) for discipline, source, *sums in rows})
+    parts = {(Discipline(discipline), source): _totals(sums) for discipline, source, *sums in rows}
+    for asset in _live_assets(visible_assets(scope), live):
+        _replace(parts[Discipline(asset.discipline), asset.source], asset, live[asset.id])
+    return Union(parts)
 
 
-def per_group(scope: Scope) -> dict[tuple[str, Discipline], Totals]:
-    """Totals of each visible group by discipline, in one statement. An asset counts in every group that holds it."""
+def _live_assets(assets: peewee.ModelSelect, live: Live) -> list[Asset]:
+    return list(assets.where(Asset.id.in_(sorted(live)))) if live else []
+
+
+def _replace(totals: Totals, asset: Asset, counts: LiveCounts) -> None:
+    """Take an asset's stored counts out of a sum, and its live ones in."""
+    for name in ("critical", "high", "medium", "low", "info"):
+        setattr(totals, name, getattr(totals, name) - getattr(asset, f"open_{name}") + getattr(counts, name))
+
+
+def per_group(scope: Scope, live: Live = _NONE) -> dict[tuple[str, Discipline], Totals]:
+    """Totals of each visible group by discipline, in one statement (two with live counts). An asset counts in every group
+    that holds it."""
     rows = (Asset.within(scope).select(GroupMember.group, Asset.discipline, *_sums())
             .join(GroupMember, on=(GroupMember.asset == Asset.id) & (GroupMember.customer_id == Asset.customer_id))
             .where(GroupMember.group.in_(_visible_groups(scope)))
             .group_by(GroupMember.group, Asset.discipline).tuples())
-    return {(group_id, Discipline(discipline)): _totals(sums) for group_id, discipline, *sums in rows}
+    totals = {(group_id, Discipline(discipline)): _totals(sums) for group_id, discipline, *sums in rows}
+    held = (Asset.within(scope).select(Asset, GroupMember.group.alias("group_id"))
+            .join(GroupMember, on=(GroupMember.asset == Asset.id) & (GroupMember.customer_id == Asset.customer_id))
+            .where(GroupMember.group.in_(_visible_groups(scope))).objects())
+    for asset in _live_assets(held, live):
+        _replace(totals[asset.group_id, Discipline(asset.discipline)], asset, live[asset.id])
+    return totals
 
 
 def top_assets(scope: Scope, limit: int, sources: Iterable[str] | None = None) -> list[Asset]:

@@ -127,6 +127,31 @@ class SonarOverviewSchema(CamelSchema):
     top_assets = fields.List(fields.Nested(TopAssetSchema))
 
 
+class AcsSourceSchema(SeverityBlockSchema):
+    key = fields.Str(attribute="slice.key")
+    name = fields.Str(attribute="slice.name")
+    total = fields.Int(attribute="totals.total")
+    critical = fields.Int(attribute="totals.critical")
+    high = fields.Int(attribute="totals.high")
+    medium = fields.Int(attribute="totals.medium")
+    low = fields.Int(attribute="totals.low")
+    used = fields.Str(attribute="used.used", metadata={"description": "live or stored"})
+    as_of = IsoInstant(attribute="used.at", allow_none=True)
+
+
+class AcsSummarySchema(CamelSchema):
+    total = fields.Int(attribute="totals.total")
+    critical = fields.Int(attribute="totals.critical")
+    high = fields.Int(attribute="totals.high")
+    medium = fields.Int(attribute="totals.medium")
+    low = fields.Int(attribute="totals.low")
+    sources = fields.List(fields.Nested(AcsSourceSchema))
+
+
+class AcsSummaryArgs(CamelSchema):
+    force_refresh = fields.Bool(load_default=False)
+
+
 def open_of(asset: Asset) -> int:
     """Open findings of an asset, critical to low, as the portal totals them."""
     return asset.open_critical + asset.open_high + asset.open_medium + asset.open_low

@@ -1,14 +1,17 @@
 """The portal's aggregates, each from a constant number of statements whatever the number of findings."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from core.assets.models import Asset, AssetGroup
+from core.connections import live as live_totals
+from core.deployment import Deployment
 from core.findings import service as findings
 from core.findings.models import Finding
 from core.findings.state import Status
-from core.hooks.contracts import Discipline, Severity
+from core.hooks.contracts import Discipline, LiveCounts, Severity
 from core.overview import kernel
 from core.overview.kernel import Totals
 from core.scope import Scope
@@ -22,6 +25,26 @@ _PROVIDERS = {"secure_vault": ("vault", "Secure Vault", "#0891b2"), "snyk": ("sn
               "sonarqube": ("sonar", "SonarQube", "#2563eb"), "checkmarx": ("checkmarx", "Checkmarx", "#7c3aed")}
 _OTHER_FILLS = ("#0d9488", "#ca8a04", "#9333ea", "#475569")
 SEVERITY_FILLS = {"critical": "#dc2626", "high": "#ea580c", "medium": "#ca8a04", "low": "#2563eb"}
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """Live counts of some assets, and when each source gave them (milliseconds)."""
+
+    counts: Mapping[str, LiveCounts]
+    answered_at: Mapping[str, int]
+
+
+NO_LIVE = Live(MappingProxyType({}), MappingProxyType({}))
+
+
+@dataclass(frozen=True, slots=True)
+class SourceUsed:
+    """Where a source's figures come from: ``live`` or ``stored``, and from when (None: never synced)."""
+
+    source: str
+    used: str
+    at: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +73,7 @@ class ManagedAssets:
     application: Totals
     offensive: Totals
     offensive_findings: Sequence[OffensiveFinding]
+    sources: Sequence["SourceUsed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +96,7 @@ class Overview:
     severity_donut: Sequence[Slice]
     top_assets: Sequence[Asset]
     merges_sonar: bool
+    sources: Sequence["SourceUsed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +108,26 @@ class SonarOverview:
     top_assets: Sequence[Asset]
 
 
-def managed_assets(scope: Scope) -> ManagedAssets:
+def live_counts(deployment: Deployment, scope: Scope, *, afresh: bool = False) -> Live:
+    """What sources count now, as far as they can tell in time."""
+    answers = live_totals.ask(deployment, scope, afresh=afresh)
+    counts = {asset_id: given for answered in answers.values() for asset_id, given in answered.counts.items()}
+    return Live(counts, {source: answered.at for source, answered in answers.items()})
+
+
+def sources_used(union: kernel.Union, live: Live) -> list[SourceUsed]:
+    """For each source in the figures, which of its counts were used and how old they are."""
+    sources = sorted({source for _, source in union.parts})
+    return [SourceUsed(source, "live", live.answered_at[source]) if source in live.answered_at
+            else SourceUsed(source, "stored", union.of(source=source).updated_at) for source in sources]
+
+
+def managed_assets(scope: Scope, live: Live = NO_LIVE) -> ManagedAssets:
     """Open findings of the union of visible groups, application against offensive, with the offensive ones listed."""
-    union = kernel.union(scope)
+    union = kernel.union(scope, live.counts)
     offensive = union.of(Discipline.OFFSEC)
-    return ManagedAssets(union.of(Discipline.APPSEC), offensive, _offensive_findings(scope) if offensive.assets else ())
+    return ManagedAssets(union.of(Discipline.APPSEC), offensive, _offensive_findings(scope) if offensive.assets else (),
+                         sources_used(union, live))
 
 
 def _offensive_findings(scope: Scope) -> list[OffensiveFinding]:
@@ -98,21 +138,21 @@ def _offensive_findings(scope: Scope) -> list[OffensiveFinding]:
     return [OffensiveFinding(finding, by_id[finding.asset_id], json.loads(finding.details)) for finding in found]
 
 
-def group_rows(scope: Scope) -> list[GroupRow]:
+def group_rows(scope: Scope, live: Live = NO_LIVE) -> list[GroupRow]:
     """One row for each visible group; adding rows up counts an asset once for every group that holds it."""
-    totals = kernel.per_group(scope)
+    totals = kernel.per_group(scope, live.counts)
     groups = AssetGroup.visible_in(scope).order_by(AssetGroup.name, AssetGroup.id)
     return [GroupRow(group, totals.get((group.id, Discipline.APPSEC), Totals()), totals.get((group.id, Discipline.OFFSEC), Totals()))
             for group in groups]
 
 
-def overview(scope: Scope) -> Overview:
+def overview(scope: Scope, live: Live = NO_LIVE) -> Overview:
     """The dashboard's figures; group-scoped ones never ask for the Sonar merge."""
-    union = kernel.union(scope)
+    union = kernel.union(scope, live.counts)
     totals = union.of()
     has_sonar = any(source == SONAR for _, source in union.parts)
     return Overview(scope.is_limited_to_groups, AssetGroup.visible_in(scope).count(), totals, _providers(union), _severities(totals),
-                    kernel.top_assets(scope, TOP_ASSETS), has_sonar and not scope.is_limited_to_groups)
+                    kernel.top_assets(scope, TOP_ASSETS), has_sonar and not scope.is_limited_to_groups, sources_used(union, live))
 
 
 def sonar(scope: Scope) -> SonarOverview:
@@ -133,6 +173,33 @@ def _providers(union: kernel.Union) -> list[Slice]:
 
 def _severities(totals: Totals) -> list[Slice]:
     return [Slice(name, name.capitalize(), getattr(totals, name), fill) for name, fill in SEVERITY_FILLS.items()]
+
+
+@dataclass(frozen=True, slots=True)
+class AcsSource:
+    """One source's open application findings."""
+
+    slice: Slice
+    totals: Totals
+    used: SourceUsed
+
+
+@dataclass(frozen=True, slots=True)
+class AcsSummary:
+    """What ``GET /api/application-code-security/summary`` answers."""
+
+    totals: Totals
+    sources: Sequence[AcsSource]
+
+
+def acs_summary(scope: Scope, live: Live = NO_LIVE) -> AcsSummary:
+    """Open application findings, in all and by source."""
+    union = kernel.union(scope, live.counts)
+    used = {one.source: one for one in sources_used(union, live)}
+    named = dict(zip(sorted(used), _providers(union), strict=True))
+    mine = sorted({source for discipline, source in union.parts if discipline is Discipline.APPSEC})
+    return AcsSummary(union.of(Discipline.APPSEC),
+                      [AcsSource(named[source], union.of(Discipline.APPSEC, source), used[source]) for source in mine])
 
 
 def severity_counts(asset: Asset) -> dict[Severity, int]:
