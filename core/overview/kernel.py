@@ -110,6 +110,17 @@ def per_group(scope: Scope, live: Live = _NONE) -> dict[tuple[str, Discipline], 
     return totals
 
 
+def groups_of(scope: Scope) -> dict[str, list[AssetGroup]]:
+    """The visible groups of each of the scope's assets, by asset id."""
+    groups = {group.id: group for group in AssetGroup.visible_in(scope)}
+    held: dict[str, list[AssetGroup]] = {}
+    members = GroupMember.select(GroupMember.asset, GroupMember.group).where(GroupMember.customer_id == scope.customer_id)
+    for asset_id, group_id in members.tuples():
+        if group_id in groups:
+            held.setdefault(asset_id, []).append(groups[group_id])
+    return held
+
+
 def top_assets(scope: Scope, limit: int, sources: Iterable[str] | None = None) -> list[Asset]:
     """The visible assets with the most severe open findings: by critical, then high, medium, low."""
     query = visible_assets(scope)
@@ -128,3 +139,24 @@ def _totals(sums: list) -> Totals:
     *numbers, updated_at = sums
     critical, high, medium, low, info, findings, remediated, assets = map(int, numbers)
     return Totals(critical, high, medium, low, info, findings, remediated, assets, updated_at)
+
+
+def contributions(scope: Scope, figure: str, live: Live = _NONE, *, discipline: Discipline | None = None,
+                  source: str | None = None) -> list[tuple[Asset, int]]:
+    """The assets that make up a figure of the union, each with its part, largest first.
+
+    :param figure: ``critical``, ``high``, ``medium``, ``low``, or ``open`` for the four together.
+    """
+    names = ("critical", "high", "medium", "low") if figure == "open" else (figure,)
+    query = visible_assets(scope)
+    if discipline is not None:
+        query = query.where(Asset.discipline == discipline)
+    if source is not None:
+        query = query.where(Asset.source == source)
+    parts = []
+    for asset in query:
+        counts = live.get(asset.id)
+        part = sum(getattr(asset, f"open_{name}") if counts is None else getattr(counts, name) for name in names)
+        if part:
+            parts.append((asset, part))
+    return sorted(parts, key=lambda entry: (-entry[1], entry[0].name, entry[0].id))

@@ -15,13 +15,15 @@ from core.overview import service
 from core.overview.schemas import (
     AcsSummaryArgs,
     AcsSummarySchema,
+    ExplainArgs,
+    ExplanationSchema,
     ManagedAssetsSchema,
     OverviewSchema,
     SecurityOverviewSchema,
     SonarOverviewSchema,
     last_updated,
 )
-from core.overview.service import AcsSummary, Live, ManagedAssets, Overview, SonarOverview, SourceUsed
+from core.overview.service import AcsSummary, Explanation, Live, ManagedAssets, Overview, SonarOverview, SourceUsed
 
 blp = Blueprint("overview", __name__, url_prefix="/api", description="Totals over assets and groups")
 USED_HEADER = "X-Stockade-Totals"
@@ -85,6 +87,16 @@ def application_code_security(wanted: dict[str, Any]) -> AcsSummary:
     answer = service.acs_summary(current_scope(), _live(afresh=wanted["force_refresh"]))
     _tell([one.used for one in answer.sources])
     return answer
+
+
+@blp.get("/explain")
+@requires("overview.read", customer=CustomerFrom.HEADER_OR_SESSION)
+@revalidated
+@blp.arguments(ExplainArgs, location="query")
+@blp.response(200, ExplanationSchema)
+def explain(wanted: dict[str, Any]) -> Explanation:
+    """Which assets, groups and sources make up a figure of the dashboards; the parts add up to it."""
+    return service.explain(current_scope(), wanted["figure"], _live(), discipline=wanted["discipline"], source=wanted["source"])
 
 
 def _live(*, afresh: bool = False) -> Live:

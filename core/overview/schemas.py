@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from marshmallow import fields
+from marshmallow import fields, validate
 
 from core import clock
 from core.assets.models import Asset
-from core.hooks.contracts import Severity
+from core.hooks.contracts import Discipline, Severity
 from core.http.schemas import CamelSchema, IsoInstant
 from core.ids import finding_public_id
 from core.overview.service import GroupRow, OffensiveFinding
@@ -150,6 +150,42 @@ class AcsSummarySchema(CamelSchema):
 
 class AcsSummaryArgs(CamelSchema):
     force_refresh = fields.Bool(load_default=False)
+
+
+class ExplainArgs(CamelSchema):
+    figure = fields.Str(load_default="open", validate=validate.OneOf(["open", "critical", "high", "medium", "low"]))
+    discipline = fields.Enum(Discipline, by_value=True, load_default=None, metadata={"description": "appsec or offsec; both by default"})
+    source = fields.Str(load_default=None, validate=validate.Length(max=32))
+
+
+class ExplainedGroupSchema(CamelSchema):
+    id = fields.Str()
+    name = fields.Str()
+    customer_id = fields.Str(allow_none=True)
+
+
+class ContributionSchema(CamelSchema):
+    asset_id = fields.Str(attribute="asset.id")
+    name = fields.Str(attribute="asset.name")
+    source = fields.Str(attribute="asset.source")
+    kind = fields.Str(attribute="asset.kind")
+    value = fields.Int()
+    used = fields.Str(metadata={"description": "live or stored"})
+    last_synced = IsoInstant(attribute="asset.synced_at", allow_none=True)
+    groups = fields.List(fields.Nested(ExplainedGroupSchema))
+
+
+class SourceUsedSchema(CamelSchema):
+    source = fields.Str()
+    used = fields.Str()
+    as_of = IsoInstant(attribute="at", allow_none=True)
+
+
+class ExplanationSchema(CamelSchema):
+    figure = fields.Str()
+    value = fields.Int()
+    assets = fields.List(fields.Nested(ContributionSchema), attribute="contributions")
+    sources = fields.List(fields.Nested(SourceUsedSchema))
 
 
 def open_of(asset: Asset) -> int:

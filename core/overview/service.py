@@ -202,6 +202,36 @@ def acs_summary(scope: Scope, live: Live = NO_LIVE) -> AcsSummary:
                       [AcsSource(named[source], union.of(Discipline.APPSEC, source), used[source]) for source in mine])
 
 
+@dataclass(frozen=True, slots=True)
+class Contribution:
+    """One asset's part of a figure, and the visible groups through which it counts."""
+
+    asset: Asset
+    value: int
+    used: str
+    groups: Sequence[AssetGroup]
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What ``GET /api/explain`` answers: the figure and all that makes it up."""
+
+    figure: str
+    value: int
+    contributions: Sequence[Contribution]
+    sources: Sequence[SourceUsed]
+
+
+def explain(scope: Scope, figure: str, live: Live = NO_LIVE, *, discipline: Discipline | None = None,
+            source: str | None = None) -> Explanation:
+    """Which assets, through which groups and from which source's counts, make up a figure of the dashboards."""
+    parts = kernel.contributions(scope, figure, live.counts, discipline=discipline, source=source)
+    groups = kernel.groups_of(scope)
+    shown = [Contribution(asset, value, "live" if asset.id in live.counts else "stored", groups.get(asset.id, ()))
+             for asset, value in parts]
+    return Explanation(figure, sum(value for _, value in parts), shown, sources_used(kernel.union(scope, live.counts), live))
+
+
 def severity_counts(asset: Asset) -> dict[Severity, int]:
     """An asset's open findings by severity."""
     return {severity: getattr(asset, f"open_{severity.name.lower()}") for severity in Severity}

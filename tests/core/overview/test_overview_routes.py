@@ -149,3 +149,25 @@ def test_a_disabled_plugin_takes_its_figures_out_and_enabling_brings_them_back(p
     assert client.post("/api/integrations/scripted/sync").status_code == 404
     portal.extensions["stockade"].plugins.enable("scripted", "test")
     assert client.get("/api/dashboard/overview").get_json() == before
+
+
+@pytest.mark.parametrize(("figure", "query", "expected"), [
+    ("open", {}, {"Shop": 2, "Api": 1, "Target": 1}), ("critical", {}, {"Shop": 1}), ("open", {"discipline": "offsec"}, {"Target": 1}),
+    ("open", {"discipline": "appsec"}, {"Shop": 2, "Api": 1}), ("open", {"source": "elsewhere"}, {}),
+])
+def test_a_figure_is_explained_by_parts_that_add_up_to_it(portal, customers, figure, query, expected):
+    client = signed_in_client(portal, "customer_viewer", customer=customers[0])
+    answer = client.get("/api/explain", query_string={"figure": figure, **query}).get_json()
+    assert {entry["name"]: entry["value"] for entry in answer["assets"]} == expected
+    assert answer["value"] == sum(expected.values())
+    for entry in answer["assets"]:
+        assert [group["customerId"] for group in entry["groups"]] == [customers[0].id]
+    if not query:
+        overview = client.get("/api/dashboard/overview").get_json()
+        assert answer["value"] == overview["vulnerabilitiesOpen" if figure == "open" else f"{figure}Severity"]
+
+
+def test_a_figure_that_is_not_there_cannot_be_explained(portal, customers):
+    client = signed_in_client(portal, "customer_viewer", customer=customers[0])
+    assert client.get("/api/explain?figure=everything").status_code == 400
+    assert client.get("/api/explain", headers={"x-customer-id": customers[1].id}).status_code == 403
