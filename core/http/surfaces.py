@@ -176,6 +176,11 @@ def _of_unstorable(problem: Exception) -> Refusal:
     return _of_ours(BadRequest("The request holds a value that cannot be stored"))
 
 
+def _of_too_deep(problem: RecursionError) -> Refusal:
+    log.warning("a request was nested too deeply to be read")
+    return _of_ours(BadRequest("The request is nested too deeply"))
+
+
 def _of_full_pool(problem: Exception) -> Refusal:
     log.warning("no database connection is free")
     return _of_ours(Unavailable("The server is busy; try again"))
@@ -197,6 +202,7 @@ _TELLERS: tuple[tuple[type[Exception] | tuple[type[Exception], ...], Callable[[A
     (ValidationError, _of_validation),
     (MaxConnectionsExceeded, _of_full_pool),
     ((peewee.DataError, UnicodeEncodeError), _of_unstorable),
+    (RecursionError, _of_too_deep),
     ((peewee.OperationalError, peewee.InterfaceError), _of_database),
     ((redis.exceptions.ConnectionError, redis.exceptions.TimeoutError), _of_redis),
     (Exception, _of_inside),
