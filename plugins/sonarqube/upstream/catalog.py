@@ -12,6 +12,8 @@ _RULE_FIELDS = ("name", "severity", "status", "tags", "sysTags", "lang", "langNa
                 "htmlNote", "params", "scope", "isTemplate", "isExternal", "templateKey", "createdAt", "updatedAt", "internalKey",
                 "actives", "remFn", "defaultRemFn", "debtRemFn", "gapDescription", "cleanCodeAttribute", "educationPrinciples",
                 "securityStandards")
+_SETTINGS = {"sonar.core.serverBaseURL": "http://localhost:9000", "projects.default.visibility": "private",
+             "sonar.forceAuthentication": "true"}
 _METRICS = {"vulnerabilities": "Vulnerabilities", "bugs": "Bugs", "code_smells": "Code Smells", "security_hotspots": "Security Hotspots",
             "violations": "Issues", "blocker_violations": "Blocker Issues", "critical_violations": "Critical Issues",
             "major_violations": "Major Issues", "minor_violations": "Minor Issues", "info_violations": "Info Issues",
@@ -40,8 +42,28 @@ def nothing_installed(call: Call) -> dict[str, Any]:
     return {"plugins": []}
 
 
-def nothing_set(call: Call) -> dict[str, Any]:
-    return {"settings": [], "setSecuredSettings": []}
+def settings(call: Call) -> dict[str, Any]:
+    """``settings/values`` of the few settings that there are."""
+    keys = call.words("keys")
+    told = [{"key": key, "value": value, "inherited": True} for key, value in _SETTINGS.items() if not keys or key in keys]
+    return {"settings": told, "setSecuredSettings": []}
+
+
+def setting_definitions(call: Call) -> dict[str, Any]:
+    return {"definitions": [{"key": key, "name": key, "type": "STRING", "category": "general", "subCategory": "general", "fields": [],
+                             "options": [], "multiValues": False} for key in _SETTINGS]}
+
+
+def new_code_period(call: Call) -> dict[str, Any]:
+    return {"type": "PREVIOUS_VERSION", "inherited": True}
+
+
+def navigation(call: Call) -> dict[str, Any]:
+    """What a page of SonarQube asks first; tools read the edition from it."""
+    flavour = call.world.flavour
+    return {"canAdmin": call.token.admin, "globalPages": [], "settings": {}, "qualifiers": ["TRK"], "version": flavour.version,
+            "productionDatabase": True, "branchesEnabled": flavour.branches, "edition": "developer" if flavour.branches else "community",
+            "standalone": True, "instanceUsesDefaultAdminCredentials": False}
 
 
 def current_user(call: Call) -> dict[str, Any]:

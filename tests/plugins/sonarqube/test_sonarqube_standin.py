@@ -267,6 +267,13 @@ def test_the_database_s_listing_has_no_window(sonar):
     assert sonar(world(V9)).get("issues/list", project="acme:billing").status_code == 404
 
 
+@pytest.mark.parametrize("action", ["navigation/global", "new_code_periods/show", "plugins/installed", "settings/list_definitions",
+                                    "settings/values", "system/health", "user_tokens/search", "users/current", "webhooks/list",
+                                    "v2/clean-code-policy/mode", "components/search_projects"])
+def test_small_calls_of_public_clients_are_answered(sonar, action):
+    assert sonar(world()).get(action).json()
+
+
 def test_measures_gate_and_metrics(sonar):
     served = sonar(world(SERVER, issue("a", severity="BLOCKER"), issue("b", type="BUG"), issue("c", status="ACCEPTED")))
     metrics = "vulnerabilities,bugs,security_rating,accepted_issues"
