@@ -11,8 +11,8 @@ ROOT = Path(__file__).parents[2]
 SOURCES = sorted(path for folder in ("core", "plugins", "web") for path in (ROOT / folder).rglob("*.py"))
 
 #: the borders where anything at all may be caught: around a plugin call, and around a job
-BORDERS = {"core/hooks/manager.py", "core/hooks/mounting.py", "core/connections/service.py", "core/connections/engine.py",
-           "core/runtime/demo.py"}
+BORDERS = {"core/hooks/manager.py", "core/hooks/mounting.py", "core/connections/service.py", "core/connections/live.py",
+           "core/connections/engine.py", "core/runtime/demo.py"}
 
 
 def name_of(path: Path) -> str:
