@@ -150,11 +150,12 @@ class SonarClient:
         return str(self._login.last_headers.get(_EXPIRY_HEADER) or "")
 
     def organization_known(self) -> bool:
-        """Whether the organization exists on SonarQube Cloud and may be seen."""
+        """Whether the organization exists on SonarQube Cloud and may be seen; True too when the service will not say, since the
+        listing of its projects then tells."""
         try:
             answer = self._get("/api/organizations/search", {"organizations": self.organization})
-        except (NotThere, UpstreamRefused):
-            return False
+        except (NotThere, PermissionMissing, UpstreamRefused):
+            return True
         found = answer.get("organizations") if isinstance(answer, dict) else None
         if not isinstance(found, list):
             raise AnswerInvalid("The listing of organizations lacks its list")

@@ -145,6 +145,15 @@ def test_an_organization_of_somebody_else(pull_of):
         pull_of(held, Token("contoso"), organization="acme").check()
 
 
+@pytest.mark.parametrize("status", [400, 403, 404])
+def test_a_cloud_that_does_not_list_organizations_is_asked_for_the_projects(pull_of, status):
+    held = world(CLOUD)
+    held.faults.add("status", path="organizations/search", status=status)
+    assert pull_of(held).check().facts["Projects visible"] == "2"
+    with pytest.raises(OrganizationUnknown, match="'other'"):
+        pull_of(held, organization="other").check()
+
+
 def test_a_cloud_without_an_organization(open_at):
     pull = open_at(url="https://sonarcloud.io", token="squ_x", organization="acme")
     pull._client.organization = ""  # as if the form had let it through
