@@ -39,6 +39,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _READ_BLOCK = 64 * 1024
 _BODY_ATTEMPTS = 3  # a body cut short is not covered by urllib3's Retry, which ends with the headers
 _RETRIED = frozenset({429, 500, 502, 503, 504})
+_SAFE = frozenset({"GET", "HEAD"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +87,9 @@ class Upstream:
         self.last_headers: Mapping[str, str] = {}
         self._secrets = tuple(secrets) + tuple((headers or {}).values()) + tuple(auth or ())
         self._pace = _Pace(policy.per_second)
-        self._session = requests.Session()
-        self._session.trust_env = False  # a proxy or .netrc from the environment would go around the guard
-        self._session.headers.update({"User-Agent": "Stockade", "Accept": "application/json", **(headers or {})})
-        self._session.auth = auth
-        self._session.verify = verify
-        adapter = _GuardedAdapter(policy, ca_pem)
-        self._session.mount("https://", adapter)
-        self._session.mount("http://", adapter)
+        sent = {"User-Agent": "Stockade", "Accept": "application/json", **(headers or {})}
+        self._session = _session(_GuardedAdapter(policy, ca_pem, _SAFE), sent, auth, verify)
+        self._repeating = _session(_GuardedAdapter(policy, ca_pem, _SAFE | {"POST"}), sent, auth, verify)
 
     def get(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
         """The decoded JSON answer of a GET.
@@ -104,12 +100,16 @@ class Upstream:
 
     def get_text(self, path: str, params: Mapping[str, Any] | None = None) -> str:
         """The text of a GET; the same refusals as ``get``."""
-        return self._text("GET", path, {"params": params})
+        return self._text(self._session, "GET", path, {"params": params})
 
-    def post_form(self, path: str, fields: Mapping[str, str]) -> Any:
+    def post_form(self, path: str, fields: Mapping[str, str], *, repeatable: bool = False) -> Any:
         """The decoded JSON answer of a POST of form fields, as token services take it; the same refusals as ``get``. An answer
-        that tells of trouble is not repeated, since a POST may have been carried out."""
-        return self._decoded_json("POST", path, self._text("POST", path, {"data": dict(fields)}, attempts=1))
+        that tells of trouble is not repeated, since a POST may have been carried out.
+
+        :param repeatable: it does no harm to carry it out twice, so that it may be repeated like a GET.
+        """
+        session, attempts = (self._repeating, _BODY_ATTEMPTS) if repeatable else (self._session, 1)
+        return self._decoded_json("POST", path, self._text(session, "POST", path, {"data": dict(fields)}, attempts))
 
     def _decoded_json(self, method: str, path: str, body: str) -> Any:
         try:
@@ -117,11 +117,11 @@ class Upstream:
         except (ValueError, RecursionError):
             raise AnswerInvalid(f"{method} {path} on {self.host} answered something that is not JSON") from None
 
-    def _text(self, method: str, path: str, sent: Mapping[str, Any], attempts: int = _BODY_ATTEMPTS) -> str:
+    def _text(self, session: requests.Session, method: str, path: str, sent: Mapping[str, Any], attempts: int = _BODY_ATTEMPTS) -> str:
         where = f"{method} {path} on {self.host}"
         for attempt in range(1, attempts + 1):
             try:
-                return self._fetch(method, path, sent)
+                return self._fetch(session, method, path, sent)
             except (requests.exceptions.ChunkedEncodingError, requests.exceptions.ContentDecodingError):
                 if attempt == attempts:
                     raise AnswerInvalid(f"{where}: the answer was cut short") from None
@@ -131,13 +131,13 @@ class Upstream:
                 raise UpstreamRefused(f"{where} could not be sent ({type(problem).__name__})") from None
         raise AssertionError("unreachable")
 
-    def _fetch(self, method: str, path: str, sent: Mapping[str, Any]) -> str:
+    def _fetch(self, session: requests.Session, method: str, path: str, sent: Mapping[str, Any]) -> str:
         self._pace.wait()
         self.calls += 1
         where = f"{method} {path} on {self.host}"
         try:
-            with self._session.request(method, self.base_url + path, stream=True, allow_redirects=False,
-                                       timeout=(self.policy.connect_timeout, self.policy.read_timeout), **sent) as response:
+            with session.request(method, self.base_url + path, stream=True, allow_redirects=False,
+                                 timeout=(self.policy.connect_timeout, self.policy.read_timeout), **sent) as response:
                 body = self._bounded(response, where)
                 self.last_headers = response.headers
         except requests.exceptions.RetryError as problem:
@@ -242,13 +242,29 @@ class _PatientRetry(Retry):
         return super().increment(method, url, response, error, _pool, _stacktrace)
 
 
+def _session(adapter: HTTPAdapter, headers: Mapping[str, str], auth: tuple[str, str] | None, verify: bool) -> requests.Session:
+    session = requests.Session()
+    session.trust_env = False  # a proxy or .netrc from the environment would go around the guard
+    session.headers.update(headers)
+    session.auth = auth
+    session.verify = verify
+    session.mount("https://", adapter)
+    session.mount("http://", adapter)
+    return session
+
+
 class _GuardedAdapter(HTTPAdapter):
-    def __init__(self, policy: UpstreamPolicy, ca_pem: str) -> None:
+    """Opens connections to admitted targets alone, and repeats what the policy lets it.
+
+    :param repeated: the methods that may be repeated after an answer that tells of trouble, or none.
+    """
+
+    def __init__(self, policy: UpstreamPolicy, ca_pem: str, repeated: frozenset[str]) -> None:
         self._policy = policy
         self._context = _context_trusting(ca_pem) if ca_pem else None
         retry = _PatientRetry(total=policy.retries, connect=min(2, policy.retries), read=min(2, policy.retries), redirect=0,
                               other=0,  # a certificate that is refused once is refused again
-                              status=policy.retries, status_forcelist=_RETRIED, allowed_methods=frozenset({"GET", "HEAD"}),
+                              status=policy.retries, status_forcelist=_RETRIED, allowed_methods=repeated,
                               backoff_factor=policy.backoff, backoff_jitter=policy.backoff, respect_retry_after_header=True)
         retry.longest_wait, retry.limited_backoff = policy.longest_wait, policy.limited_backoff
         super().__init__(max_retries=retry)

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
-from flask import Flask, request
+from flask import Flask, Response, request
 
-from core.hooks.failures import AnswerInvalid, LoginRejected, Unreachable, UpstreamUnavailable
+from core.hooks.failures import AnswerInvalid, LoginRejected, Unreachable, UpstreamRefused, UpstreamUnavailable
 from core.http.upstream import Upstream, UpstreamPolicy
 from core.testing.standin import StandIn
 
@@ -39,6 +39,20 @@ def test_trouble_is_named_at_once_and_without_the_secret(answer, failure):
     with token_service(lambda: asked.append(1) or answer) as upstream, pytest.raises(failure, match="POST /oauth2/token on") as caught:
         upstream.post_form("/oauth2/token", FORM)
     assert SECRET not in str(caught.value)
+    assert len(asked) == 1
+
+
+def test_a_form_that_may_be_sent_twice_is_repeated_like_a_get():
+    answers = [("busy", 503), ("limited", 429, {"Retry-After": "0"}), Response(iter(["{"]), headers={"Content-Length": "9"}), '{"ok": 1}']
+    with token_service(lambda: request.form and answers.pop(0)) as upstream:
+        assert upstream.post_form("/oauth2/token", FORM, repeatable=True) == {"ok": 1}
+
+
+@pytest.mark.parametrize("repeatable", [False, True])
+def test_a_refused_form_is_never_repeated(repeatable):
+    asked = []
+    with token_service(lambda: asked.append(1) or ({"error": "invalid_grant"}, 400)) as upstream, pytest.raises(UpstreamRefused):
+        upstream.post_form("/oauth2/token", FORM, repeatable=repeatable)
     assert len(asked) == 1
 
 
