@@ -11,7 +11,7 @@ from core.access.gate import AccessGate
 from core.access.nodes import CORE_NODES
 from core.access.routes import blp as customer_users
 from core.assets.routes import blp as assets
-from core.connections import figures, metrics
+from core.connections import metrics
 from core.connections.routes import blp as integrations
 from core.connections.routes import runs_blp as runs
 from core.credentials.keyring import Keyring
@@ -69,9 +69,8 @@ def create_app(settings: Settings, *, plugins: Plugins | None = None, queue: "Jo
     _install(app, settings)
     for blueprint in _BLUEPRINTS:
         register_blueprint(app, blueprint)
-    health.ask_at_scrape(app, metrics.collect)
     mount(app, plugins, register_blueprint)
-    for collect in (figures.runs, figures.queue):
+    for collect in (metrics.syncs, metrics.queue):
         health.ask_at_scrape(app, collect)
     return app
 

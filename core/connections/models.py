@@ -6,6 +6,7 @@ from core.db import InstantField, JsonField, Model
 from core.scope import Scope
 
 UNFINISHED = ("queued", "running")
+STATES = (*UNFINISHED, "succeeded", "partial", "failed", "held", "discarded")
 
 
 class Connection(Model):
@@ -47,7 +48,7 @@ class Run(Model):
     trigger = peewee.CharField(16)  # person | schedule | webhook | command
     requested_by = peewee.CharField(255)
     asset_keys = JsonField(null=True)  # null: everything; else these assets alone
-    state = peewee.CharField(16)  # queued | running | succeeded | partial | failed | held | approved | discarded
+    state = peewee.CharField(16)  # one of STATES
     phase = peewee.CharField(16, default="")  # catalog | findings | closing | done
     done = peewee.IntegerField(default=0)
     of_how_many = peewee.IntegerField(null=True)

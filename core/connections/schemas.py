@@ -4,13 +4,11 @@ from typing import Any
 
 from marshmallow import fields, validate
 
-from core.connections.models import Connection
+from core.connections.models import STATES, Connection
 from core.connections.service import form_of
 from core.hooks.contracts import Connector, ReceivesWebhooks
 from core.http.paging import PageArgs
 from core.http.schemas import CamelSchema, IsoInstant, SafeStr, camel
-
-RUN_STATES = ("queued", "running", "succeeded", "partial", "failed", "held", "discarded")
 
 
 class HealthSchema(CamelSchema):
@@ -69,7 +67,7 @@ class RunSchema(CamelSchema):
     id = fields.Str()
     source = fields.Str()
     connection_id = fields.Str()
-    state = fields.Str(metadata={"description": ", ".join(RUN_STATES)})
+    state = fields.Str(metadata={"description": ", ".join(STATES)})
     trigger = fields.Str()
     requested_by = fields.Str()
     phase = fields.Str(metadata={"description": "catalog, findings, closing or done"})
@@ -99,7 +97,7 @@ class RunListSchema(CamelSchema):
 
 class RunFilterSchema(PageArgs):
     source = SafeStr(load_default="", validate=validate.Length(max=32))
-    state = fields.Str(load_default="", validate=validate.OneOf(["", *RUN_STATES]))
+    state = fields.Str(load_default="", validate=validate.OneOf(["", *STATES]))
 
 
 def webhook_path(connection: Connection) -> str:

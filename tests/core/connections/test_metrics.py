@@ -18,6 +18,6 @@ def test_runs_connections_and_the_queue_are_counted_and_no_customer_is_named(por
     assert 'stockade_runs{state="succeeded"} 1.0' in text
     assert 'stockade_runs{state="queued"} 1.0' in text
     assert 'stockade_connections{health="ok",source="scripted"} 1.0' in text
-    assert "stockade_queue_depth 1.0" in text
+    assert "stockade_queue_jobs 1.0" in text
     assert customer.id not in text
     assert Connection.get().id not in text
