@@ -8,6 +8,7 @@ from core.assets.models import AssetGroup
 from core.connections import runs
 from core.connections import service as connections
 from core.http.access import current_principal, current_scope, requires
+from core.http.deployed import deployment
 from core.overview import service
 from core.overview.kernel import Totals
 from core.overview.service import GroupRow
@@ -33,8 +34,9 @@ class GroupLine:
 @requires("overview.read")
 def overview() -> Response:
     scope, principal = current_scope(), current_principal()
-    figures = service.overview(scope)
-    lines = sorted(map(_line, service.group_rows(scope)), key=_worst_first)
+    live = service.live_counts(deployment(), scope)
+    figures = service.overview(scope, live)
+    lines = sorted(map(_line, service.group_rows(scope, live)), key=_worst_first)
     shown = lines if request.args.get("groups") == "all" else lines[:_GROUPS_AT_FIRST]
     recent = runs.listing(scope, limit=_RECENT_RUNS) if principal.holds("run.read", scope.customer_id) else []
     return page("overview.html", figures=figures, totals=figures.totals, lines=shown, hidden_lines=len(lines) - len(shown), recent=recent,

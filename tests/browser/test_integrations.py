@@ -171,3 +171,13 @@ def test_a_connection_is_removed_only_after_a_second_question(admin: Page, site:
     admin.get_by_role("button", name="Yes, remove it").click()
     expect(admin).to_have_url(site.url + "/integrations?notice=removed")
     expect(admin.locator(".source")).to_contain_text("Not configured")
+
+
+def test_a_decision_that_comes_too_late_says_why_nothing_happened(admin: Page, site: Site, watch: Watch) -> None:
+    watch.expected = {409}
+    hold_a_run(site)
+    admin.goto(site.url + HERE)
+    held = admin.locator('[data-history][data-state="held"]').get_attribute("data-history")
+    assert admin.request.post(f"{site.url}/api/runs/{held}/discard", headers={"Origin": site.url}).ok
+    admin.get_by_role("button", name="Discard").click()
+    expect(admin.get_by_text("Only a held run can be decided")).to_be_visible()

@@ -62,6 +62,15 @@ function markFaults(form) {
   form.querySelector('[aria-invalid="true"]')?.focus();
 }
 
+// Tells what an error page says without leaving this one.
+function complain(fresh) {
+  const notice = document.createElement("p");
+  notice.className = "notice bad";
+  notice.textContent = fresh.querySelector(".failure .lead")?.textContent ?? "That did not work. Please try again.";
+  document.getElementById("notice").replaceChildren(notice);
+  notice.scrollIntoView({block: "nearest"});
+}
+
 async function send(form, button) {
   const label = button?.lastChild;
   const said = label?.textContent;
@@ -70,9 +79,11 @@ async function send(form, button) {
   if (button?.dataset.busy) label.textContent = button.dataset.busy;
   try {
     const response = await fetch(button?.getAttribute("formaction") ?? form.action, {method: "POST", body: given});
+    const fresh = await documentOf(response);
     const wasSaved = response.redirected && form.id === "settings";
-    if (wasSaved || !exchange(await documentOf(response), form.dataset.swap)) location.assign(response.redirected ? response.url : location.href);
-    else markFaults(form);
+    if (!wasSaved && exchange(fresh, form.dataset.swap)) markFaults(form);
+    else if (response.redirected) location.assign(response.url);
+    else complain(fresh);
   } catch {
     location.reload(); // the server cannot be reached: the browser says so better than we could
   } finally {
