@@ -4,15 +4,17 @@
 keeps the stand-ins running.
 """
 
+import json
 import logging
 import os
 import secrets
 import signal
 import socket
 import threading
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
+from itertools import chain, islice
 from typing import Any
 
 from core import logs
@@ -20,6 +22,7 @@ from core.deployment import Deployment
 from core.hooks.contracts import StandIn
 from core.runtime.exits import CommandFailed, ExitCode
 from core.runtime.home import Home
+from core.scope import Scope
 from core.settings import Settings, load
 from core.testing.standin import StandInProcess
 
@@ -31,6 +34,7 @@ VIEWERS_CUSTOMER = CUSTOMERS[0]
 _ACTOR = "demo"
 _HOURLY = 60  # minutes
 _LOOK_SECONDS = 0.5
+_TRIES = 5
 _LOCAL_PORTS = range(41000, 42000)  # outside of what systems give to outgoing connections on their own
 
 
@@ -60,7 +64,7 @@ def ensure_people(settings: Settings, home: Home) -> list[Person]:
     passwords = _passwords(home)
     everybody = [Person(ADMIN, "Alex Admin", "msp_admin", passwords[ADMIN]),
                  Person(VIEWER, "Vera Viewer", "customer_viewer", passwords[VIEWER], VIEWERS_CUSTOMER)]
-    customers = {name: _ensure_customer(name) for name in CUSTOMERS}
+    customers = dict(zip(CUSTOMERS, ensure_customers(home), strict=True))
     for person in everybody:
         user = people.find_by_email(person.email)
         if user is None:
@@ -77,12 +81,18 @@ def how_to_sign_in(everybody: Sequence[Person]) -> list[str]:
                             for person in everybody)]
 
 
-def _ensure_customer(name: str) -> str:
+def ensure_customers(home: Home) -> list[str]:
+    """Ids of the demo's customers, in the order of ``CUSTOMERS``; kept in the home folder, since people may rename them."""
     from core.tenancy import service as tenancy
     from core.tenancy.models import Customer
 
-    there = Customer.get_or_none(Customer.name_key == tenancy.name_key(name))
-    return (there or tenancy.create(name, actor=_ACTOR)).id
+    kept = json.loads(home.demo_customers.read_text(encoding="utf-8")) if home.demo_customers.exists() else []
+    if len(kept) == len(CUSTOMERS) and all(tenancy.find(customer_id) for customer_id in kept):
+        return kept
+    there = [Customer.get_or_none(Customer.name_key == tenancy.name_key(name)) for name in CUSTOMERS]
+    ids = [(customer or tenancy.create(name, actor=_ACTOR)).id for customer, name in zip(there, CUSTOMERS, strict=True)]
+    home.demo_customers.write_text(json.dumps(ids), encoding="utf-8")
+    return ids
 
 
 def _passwords(home: Home) -> dict[str, str]:
@@ -114,15 +124,17 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     deployment = assemble(settings)
+    scopes = [Scope(customer_id) for customer_id in ensure_customers(Home.of(settings.home, {}))]
+    unarranged = [scope for scope in scopes if not _was_synced(scope)]
     with ExitStack() as running:
         processes = []
         for offered in deployment.plugins.stand_ins():
             try:
-                processes.append(running.enter_context(_Kept(deployment, offered)))
+                processes.append(running.enter_context(_Kept(deployment, offered, scopes)))
             except Exception:  # the border around a plugin call: the demo goes on without this source
                 log.exception("the stand-in of %s could not be set up", offered.source)
         while not stop.wait(_LOOK_SECONDS):
-            _arrange_when_synced(deployment)
+            unarranged = [scope for scope in unarranged if not _arrange_when_synced(scope)]
             if any(process.pid is None for process in processes):
                 raise SystemExit("a stand-in ended")  # whoever keeps this program running starts it again
 
@@ -130,22 +142,29 @@ def main() -> None:
 class _Kept:
     """One stand-in, running, with every demo customer connected to it."""
 
-    def __init__(self, deployment: Deployment, offered: StandIn) -> None:
+    def __init__(self, deployment: Deployment, offered: StandIn, scopes: Sequence[Scope]) -> None:
         self._deployment = deployment
         self._offered = offered
-        tokens = [_token(deployment, offered, number) for number in range(len(CUSTOMERS))]
-        self._process = StandInProcess(offered.module, [*offered.arguments, "--port", str(_port(deployment, offered))],
-                                       env=offered.environ(tokens))
+        self._scopes = scopes
 
     def __enter__(self) -> StandInProcess:
-        self._process.start()
+        self._process = self._started()
         log.info("stand-in of %s at %s", self._offered.source, self._process.url)
-        for number, name in enumerate(CUSTOMERS):
-            _connect(self._deployment, self._offered, name, number, self._process.url)
+        for number, scope in enumerate(self._scopes):
+            _connect(self._deployment, self._offered, scope, number, self._process.url)
         return self._process
 
     def __exit__(self, *exc: object) -> None:
         self._process.stop()
+
+    def _started(self) -> StandInProcess:
+        offered = self._offered
+        tokens = [_token(self._deployment, offered, number) for number in range(len(self._scopes))]
+        for port in islice(_free_ports(offered), _TRIES):  # another demo may take a port before our stand-in does
+            process = StandInProcess(offered.module, [*offered.arguments, "--port", str(port)], env=offered.environ(tokens))
+            with suppress(RuntimeError):
+                return process.start()
+        raise RuntimeError(f"the stand-in of {offered.source} does not start; try `python -m {offered.module}`")
 
 
 def _token(deployment: Deployment, offered: StandIn, number: int) -> str:
@@ -153,16 +172,13 @@ def _token(deployment: Deployment, offered: StandIn, number: int) -> str:
     return offered.token_prefix + deployment.keyring.derived(f"demo token {offered.source} {number}").hex()[:40]
 
 
-def _port(deployment: Deployment, offered: StandIn) -> int:
-    """The port that the connections name already, when it is free; else another."""
+def _free_ports(offered: StandIn) -> Iterator[int]:
+    """The port that the connections name already, then others, as far as they are free."""
     from core.connections.models import Connection
 
-    known = [_LOCAL_PORTS[0] + port for port in range(len(_LOCAL_PORTS))]
-    for connection in Connection.select().where(Connection.source == offered.source):
-        stored = str(connection.settings.get("url", "")).rpartition(":")[2].rstrip("/")
-        if stored.isdigit():
-            known.insert(0, int(stored))
-    return next(port for port in known if _is_free(port))
+    stored = [str(row.settings.get("url", "")).rstrip("/").rpartition(":")[2]
+              for row in Connection.select().where(Connection.source == offered.source)]
+    return (port for port in chain((int(port) for port in stored if port.isdigit()), _LOCAL_PORTS) if _is_free(port))
 
 
 def _is_free(port: int) -> bool:
@@ -175,13 +191,11 @@ def _is_free(port: int) -> bool:
     return True
 
 
-def _connect(deployment: Deployment, offered: StandIn, customer: str, number: int, address: str) -> None:
+def _connect(deployment: Deployment, offered: StandIn, scope: Scope, number: int, address: str) -> None:
     """Configure the customer's connection, or move it to the stand-in's present address; sync it when it never was."""
     from core.connections import runs, service
     from core.connections.models import Run
-    from core.scope import Scope
 
-    scope = Scope(_ensure_customer(customer))
     connector = deployment.plugins.connector(offered.source)
     wanted: Mapping[str, Any] = offered.settings(address, _token(deployment, offered, number), number)
     connection = service.find(scope, connector.source)
@@ -191,23 +205,30 @@ def _connect(deployment: Deployment, offered: StandIn, customer: str, number: in
         runs.request_sync(deployment, connection, trigger="command", requested_by=_ACTOR)
 
 
-def _arrange_when_synced(deployment: Deployment) -> None:
-    """Put the assets of customers that were just synced for the first time into groups of their own and MSP-wide ones."""
-    from core.assets import groups
-    from core.assets.models import Asset
+def _was_synced(scope: Scope) -> bool:
     from core.connections.models import Run
     from core.db import db
-    from core.scope import Scope
 
     with db.connection_context():
-        for name in CUSTOMERS:
-            scope = Scope(_ensure_customer(name))
-            if any(group.row.name == _OWN[0] for group in groups.listing(scope)):
-                continue
-            if Run.within(scope).where(Run.state.in_(("succeeded", "partial"))).exists():
-                assets = [asset.id for asset in Asset.within(scope).order_by(Asset.open_critical.desc(), Asset.name, Asset.id)]
-                groups.replace(scope, _drafts(groups.listing(scope), assets), groups.ReplaceMode.ALL, may_change_shared=True, actor=_ACTOR)
-                log.info("%s: %d assets arranged in groups", name, len(assets))
+        return Run.within(scope).where(Run.state.in_(("succeeded", "partial"))).exists()
+
+
+def _arrange_when_synced(scope: Scope) -> bool:
+    """After a customer's first sync, put its assets into groups of its own and MSP-wide ones; True when that is done.
+
+    Only once: what people change of the groups afterwards stays.
+    """
+    from core.assets import groups
+    from core.assets.models import Asset
+    from core.db import db
+
+    if not _was_synced(scope):
+        return False
+    with db.connection_context():
+        assets = [asset.id for asset in Asset.within(scope).order_by(Asset.open_critical.desc(), Asset.name, Asset.id)]
+        groups.replace(scope, _drafts(groups.listing(scope), assets), groups.ReplaceMode.ALL, may_change_shared=True, actor=_ACTOR)
+    log.info("%d assets of %s arranged in groups", len(assets), scope.customer_id)
+    return True
 
 
 _OWN = ("Customer-facing services", "Internal systems")

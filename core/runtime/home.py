@@ -10,6 +10,7 @@ Its layout::
     metrics/                what the processes of the web server count together
     lock                    held by the ``stockade up`` that runs here
     demo-credentials.txt    how to sign in to the demo
+    demo-customers.json     which customers are the demo's
 """
 
 import base64
@@ -57,6 +58,10 @@ class Home:
     @property
     def demo_credentials(self) -> Path:
         return self.folder / "demo-credentials.txt"
+
+    @property
+    def demo_customers(self) -> Path:
+        return self.folder / "demo-customers.json"
 
     def create(self) -> None:
         """Make the folder, readable by its owner alone, when it is not there yet.

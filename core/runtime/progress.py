@@ -71,7 +71,7 @@ def _look(run_id: str) -> Run:
 
 
 def _phase(run: Run) -> str:
-    of = f" of {run.of_how_many}" if run.of_how_many else ""
+    of = f" of {run.of_how_many} assets" if run.of_how_many else ""
     return f"{run.source}: {run.phase}{of}" if run.phase else f"{run.source}: {run.state}"
 
 

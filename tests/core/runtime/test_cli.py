@@ -2,11 +2,14 @@
 
 import io
 import json
+import os
+import pty
 import sys
 
 import pytest
 
 from core.access.models import ApiToken, RoleGrant
+from core.access.service import ensure_built_in_roles
 from core.assets.models import Asset
 from core.connections.models import Run
 from core.people import service as people
@@ -16,7 +19,9 @@ from core.tenancy import service as tenancy
 from core.testing.standin import StandIn
 from plugins.sonarqube.upstream import create_app
 from tests.factories import PASSWORD, make_user
-from tests.processes import connected, deployment_of, world_with_token
+from tests.processes import connected, deployment_of, environment, world_with_token
+from tests.servers import clean_environ
+from tests.syncing import customer
 
 SECRETS = ("--password", "--secret", "--key", "--token")
 
@@ -207,8 +212,6 @@ def test_a_folder_without_a_deployment_is_told_and_not_made(stockade, tmp_path):
 
 
 def test_the_totals_are_checked_and_a_difference_is_told(environ, stockade):
-    from tests.syncing import customer
-
     assert stockade("db", "check").out == "totals and findings agree\n"
     scope = customer("Acme")
     Asset.create(id="ast_1", customer_id=scope.customer_id, connection_id="con_1", source="sonarqube", kind="sonar_project",
@@ -226,8 +229,6 @@ def test_migrations_are_listed_and_nothing_is_left_to_apply(environ, stockade):
 
 
 def test_an_empty_database_is_brought_up_and_until_then_refused(redis_url, stockade, tmp_path, monkeypatch):
-    from tests.processes import environment
-
     for name, value in environment(tmp_path, f"sqlite:///{tmp_path}/fresh.sqlite3", redis_url).items():
         monkeypatch.setenv(name, value)
     refused = stockade("customer", "list")
@@ -254,3 +255,29 @@ def test_no_command_takes_a_secret_on_its_command_line():
             yield from options(child)
 
     assert not set(options(root)) & set(SECRETS)
+
+
+def test_on_a_terminal_the_password_is_asked_for_twice_and_not_shown(sqlite_database, redis_url, tmp_path):
+    environ = environment(tmp_path, sqlite_database, redis_url)
+    ensure_built_in_roles()
+    pid, terminal = pty.fork()
+    if pid == 0:
+        command = [sys.executable, "-m", "core.runtime", "user", "add", "ada@example.com", "--role", "msp_admin"]
+        os.execve(sys.executable, command, {**clean_environ(), **environ})
+    shown = b""
+    for _ in range(2):
+        shown += read_until(terminal, b": ")
+        os.write(terminal, PASSWORD.encode() + b"\n")
+    shown += read_until(terminal, b"usr_")
+    _, status = os.waitpid(pid, 0)
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(status) == 0
+    assert PASSWORD.encode() not in shown
+    assert people.authenticate("ada@example.com", PASSWORD, load(environ)) is not None
+
+
+def read_until(terminal, wanted):
+    shown = b""
+    while wanted not in shown:
+        shown += os.read(terminal, 1024)
+    return shown

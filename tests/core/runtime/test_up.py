@@ -47,12 +47,16 @@ class Running:
         return code
 
 
-def sign_in(running, email, password):
+def signed_in(running, email, password):
     browser = requests.Session()
     token = browser.get(running.url + "/api/auth/csrf", timeout=10).json()["csrfToken"]
     browser.post(running.url + "/api/auth/callback/credentials", timeout=10, allow_redirects=False,
                  data={"email": email, "password": password, "csrfToken": token, "json": "true"})
-    return browser.get(running.url + "/api/auth/session", timeout=10).json()
+    return browser
+
+
+def sign_in(running, email, password):
+    return signed_in(running, email, password).get(running.url + "/api/auth/session", timeout=10).json()
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +82,18 @@ def test_the_demo_shows_two_customers_synced_by_the_worker(demo):
     assert sorted(set(names)) == ["Contoso Insurance", "Northwind Retail"]
     assert demo.command("db", "check") == "totals and findings agree"
     assert demo.get("/health/ready").json()["status"] == "ok"
+
+
+def test_the_demos_groups_are_its_customers_own_and_msp_wide_ones(demo):
+    browser = signed_in(demo, "viewer@demo.example", demo.passwords["viewer@demo.example"])
+
+    def groups():
+        return browser.get(demo.url + "/api/asset-groups", timeout=10).json()["groups"]
+
+    eventually(lambda: {"Crown jewels", "Customer-facing services"} <= {group["name"] for group in groups()})
+    owners = {group["customerId"] for group in groups()}
+    assert len(owners) == 2
+    assert None in owners
 
 
 def test_both_people_of_the_demo_sign_in_with_the_passwords_it_printed(demo):
