@@ -13,6 +13,7 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 
 from core.jobs.lifeline import tied_to_parent
 
+_POLL_SECONDS = 0.005  # what stopping may have to wait for
 _START_SECONDS = 20.0
 _STOP_SECONDS = 5.0
 
@@ -32,7 +33,7 @@ class StandIn:
         self._thread: threading.Thread | None = None
 
     def start(self) -> Self:
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True,
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": _POLL_SECONDS}, daemon=True,
                                         name=f"stand-in {self.url}")
         self._thread.start()
         return self
