@@ -26,7 +26,7 @@ from core.db import atomic, db
 from core.db.bulk import bulk_insert
 from core.db.texts import key_of
 from core.deployment import Deployment
-from core.errors import StockadeError
+from core.errors import StockadeError, StorageFull, Unavailable
 from core.findings import rules, store
 from core.findings.store import AssetWriter, Written
 from core.hooks.contracts import AssetDraft, FindingDraft, Pull, RuleDraft, Unmapped
@@ -41,6 +41,12 @@ FAILURES_IN_A_ROW = 5  # then it is not the asset: the source is down, and the r
 
 class RunLost(Exception):
     """Another worker has taken the run up; this one must not write any more."""
+
+
+class NoRoom(ConnectorError):
+    """Our own disk is full; the source is not at fault."""
+
+    code = "storage_full"
 
 
 @dataclass
@@ -77,15 +83,17 @@ class _Work:
 
 def execute(deployment: Deployment, run_id: str) -> None:
     """Do all that is left of the run; returns without doing anything when another worker has it."""
-    work = _claimed(deployment, run_id)
-    if work is None:
-        return
-    token = context.set({**context.get(), "run": run_id, "customer": work.run.customer_id})
+    token = context.set({**context.get(), "run": run_id})
     try:
-        with _heartbeat(work):
-            _carry_out(work)
+        work = _claimed(deployment, run_id)
+        if work is not None:
+            context.set({**context.get(), "customer": work.run.customer_id})
+            with _heartbeat(work):
+                _carry_out(work)
     except RunLost:
         log.warning("the run was taken up by another worker")
+    except (StorageFull, Unavailable) as problem:
+        log.error("nothing can be written of the run (%s); it is taken up again later", problem.message)
     finally:
         context.reset(token)
 
@@ -116,8 +124,10 @@ def _carry_out(work: _Work) -> None:
             _pull(work)
     except ConnectorError as problem:
         _fail(work, problem)
-    except RunLost:
+    except (RunLost, Unavailable):  # the run is another worker's, or cannot be written to
         raise
+    except StorageFull:
+        _fail(work, NoRoom("The server's disk is full; what was stored before that is kept"))
     except Exception:  # the border around a job: whatever it is, the run must say so
         log.exception("the run failed by a fault of our own")
         _fail(work, ConnectorError("An internal error; the log has it under this run's id"))

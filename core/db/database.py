@@ -1,7 +1,8 @@
 """Connecting: which driver, which pragmas, how transactions begin."""
 
 import sqlite3
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -45,18 +46,41 @@ class _TellsStorageFaults:
     """Turns a full disk and a lost server into errors that a request can tell."""
 
     def execute_sql(self, sql: str, params: Any = None, **options: Any) -> Any:
-        try:
+        with _telling():
             return super().execute_sql(sql, params, **options)  # type: ignore[misc]
-        except peewee.OperationalError as problem:
-            raise told(problem) from problem
+
+    def commit(self) -> None:
+        with _telling():  # SQLite finds out only here that the disk is full
+            super().commit()  # type: ignore[misc]
+
+    def rollback(self) -> None:
+        with _telling():
+            super().rollback()  # type: ignore[misc]
 
 
 class _Sqlite(_TellsStorageFaults, PooledSqliteDatabase):
-    pass
+    """On a full disk SQLite ends the transaction itself. To roll back then is refused, and that refusal would hide the reason."""
+
+    def execute_sql(self, sql: str, params: Any = None, **options: Any) -> Any:
+        if sql.startswith("ROLLBACK TO SAVEPOINT") and not self.connection().in_transaction:
+            return None
+        return super().execute_sql(sql, params, **options)
+
+    def rollback(self) -> None:
+        if self.connection().in_transaction:
+            super().rollback()
 
 
 class _Postgres(_TellsStorageFaults, PooledPsycopg3Database):
     pass
+
+
+@contextmanager
+def _telling() -> Iterator[None]:
+    try:
+        yield
+    except peewee.OperationalError as problem:
+        raise told(problem) from problem
 
 
 def told(problem: Exception) -> Exception:

@@ -4,6 +4,7 @@ import hashlib
 import secrets
 
 from core import clock
+from core.errors import StorageFull
 from core.people.models import UserSession
 from core.settings import Settings
 
@@ -45,7 +46,10 @@ def touch(session: UserSession, settings: Settings) -> bool:
     if moment - session.seen_at < _TOUCH_EVERY:
         return False
     renewed = {"seen_at": moment, "expires_at": _expiry(moment, settings)}
-    UserSession.update(renewed).where(UserSession.token_digest == session.token_digest).execute()
+    try:
+        UserSession.update(renewed).where(UserSession.token_digest == session.token_digest).execute()
+    except StorageFull:
+        return False  # what only reads is answered all the same
     session.__data__.update(renewed)
     return True
 

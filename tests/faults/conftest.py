@@ -1,3 +1,4 @@
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,7 +14,7 @@ from core.testing.standin import StandIn
 from plugins.sonarqube.upstream import Project, Token, World
 from plugins.sonarqube.upstream import create_app as create_sonar
 from tests.factories import make_customer, signed_in_client
-from tests.faults.site import CallLog, Site, Sonar, project_with
+from tests.faults.site import CallLog, Site, Sonar, Web, project_with
 from tests.processes import deployment_of, environment
 from tests.servers import Processes
 
@@ -61,3 +62,10 @@ def site(site_at: Callable[..., Site], database: str, sonar: Sonar) -> Site:
 def sqlite_site(site_at: Callable[..., Site], sqlite_database: str, sonar: Sonar) -> Site:
     """As ``site``, on SQLite alone."""
     return site_at(sqlite_database, sonar)
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[[Site], Web]]:
+    """Starts a real web server of a site."""
+    with ExitStack() as held:
+        yield lambda site: Web(site, held.enter_context(socket.create_server(("127.0.0.1", 0))))

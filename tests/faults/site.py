@@ -1,5 +1,7 @@
 """A deployment for one fault: a SonarQube to pull from, a customer connected to it, real processes, and words to compare both ends."""
 
+import socket
+import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -7,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import requests
 from flask.testing import FlaskClient
 
 from core.assets.models import Asset
@@ -15,8 +18,11 @@ from core.db import db
 from core.deployment import Deployment
 from core.findings import rollups
 from core.findings.models import Finding
+from core.http import cookies
+from core.people import sessions
 from core.tenancy.models import Customer
 from plugins.sonarqube.upstream import TODAY, Hotspot, Issue, Project, World
+from tests.factories import make_user
 from tests.servers import Process, Processes, eventually
 
 ISSUES, HOTSPOTS, CATALOG = "issues/search", "hotspots/search", "projects/search"
@@ -181,6 +187,35 @@ class Site:
     def attempts(self, run_id: str) -> int:
         with db.connection_context():
             return Run.get_by_id(run_id).attempt
+
+
+class Web:
+    """A real web server. Its port outlives it, so that it is found again after a restart.
+
+    :ivar url: where it answers.
+    """
+
+    def __init__(self, site: Site, listener: socket.socket) -> None:
+        self._site, self._listener = site, listener
+        self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        self.start()
+
+    def start(self) -> None:
+        number = self._listener.fileno()
+        self.process = self._site.processes.start([sys.executable, "-m", "core.runtime", "serve", "--fd", str(number)],
+                                                  self._site.environ, pass_fds=(number,))
+        assert requests.get(f"{self.url}/health/live", timeout=20).ok, self.process.output
+
+    def browser(self) -> requests.Session:
+        """An MSP administrator who has signed in, looking at the site's customer."""
+        with db.connection_context():
+            token = sessions.begin(make_user("msp_admin").id, self._site.deployment.settings)
+        browser = requests.Session()
+        browser.cookies.set(cookies.session_cookie_name(self._site.deployment.settings), token)
+        browser.headers.update({"Origin": self.url})
+        answer = browser.put(f"{self.url}/api/session/customer", json={"customerId": self._site.customer.id}, timeout=10)
+        assert answer.status_code == 200, answer.text
+        return browser
 
 
 def totals_are_right() -> bool:
