@@ -30,7 +30,7 @@ from core.errors import StockadeError, StorageFull, Unavailable
 from core.findings import rules, store
 from core.findings.store import AssetWriter, Written
 from core.hooks.contracts import AssetDraft, FindingDraft, Pull, RuleDraft, Unmapped
-from core.hooks.failures import ConnectorError, PluginFailed, UpstreamUnavailable
+from core.hooks.failures import ConnectorError, NotThere, PluginFailed, UpstreamUnavailable
 from core.ids import new_id
 from core.logs import context
 
@@ -183,6 +183,8 @@ def _named(work: _Work, pull: Pull, keys: Sequence[str]) -> Iterator[AssetDraft]
     for key in keys:
         try:
             yield next(_guarded(partial(map, pull.asset, [key]), AssetDraft))
+        except NotThere as problem:  # a branch that the settings do not cover, or a project that a full sync will prune
+            log.info("nothing to sync for %s: %s", key, problem)
         except ConnectorError as problem:
             if not problem.asset_only:
                 raise

@@ -266,6 +266,15 @@ def test_a_webhook_syncs_its_asset_alone(deployment, connection, acme, world):
     assert living_assets(acme) == {"api", "shop"}
 
 
+def test_a_webhook_for_what_the_connection_does_not_cover_changes_nothing(deployment, connection, acme, world):
+    world.assets = {"shop": [finding("a")]}
+    sync(deployment, connection)
+    run = sync(deployment, connection, asset_keys=["shop::feature"])
+    assert (run.state, run.problems, run.of_how_many) == ("succeeded", [], 0)
+    assert living_assets(acme) == {"shop"}
+    assert Connection.get_by_id(connection.id).health == "ok"
+
+
 def test_two_requests_at_once_are_one_run_and_what_a_webhook_named_meanwhile_comes_next(deployment, connection, world):
     world.assets = {"shop": [finding("a")]}
     first = runs.request_sync(deployment, connection, trigger="person", requested_by="anna")
