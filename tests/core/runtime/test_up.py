@@ -23,7 +23,8 @@ class Running:
     def __init__(self, processes, home, *arguments, port=0):
         self.home = home
         self.process = processes.stockade("up", "--home", str(home), "--port", str(port), "--workers", "1", *arguments, environ=CHEAP)
-        found = eventually(lambda: re.search(r"answers at (http://\S+)", self.process.output) or not self.process.is_running)
+        found = eventually(lambda: re.search(r"answers at (http://\S+)", self.process.output) or not self.process.is_running,
+                           within=60)
         assert self.process.is_running, self.process.output
         self.url = found[1]
 
