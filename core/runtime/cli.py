@@ -85,6 +85,7 @@ def serve(host: str, port: int, fd: int | None, grace: float) -> None:
 def worker(grace: float) -> None:
     """Run a worker alone, configured by the environment."""
     settings = _settings_of_service()
+    import core.connections.engine  # noqa: F401 - loaded once, shared by the forked jobs
     from core.db import db
     from core.jobs.worker import work
     from core.runtime.assemble import assemble

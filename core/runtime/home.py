@@ -100,10 +100,10 @@ class Home:
         lock.flush()
         return lock
 
-    def ensure_master_key(self) -> None:
-        """Make a master key when there is none; one that is there is never touched."""
+    def ensure_master_key(self) -> bool:
+        """Make a master key when there is none; one that is there is never touched. True when it was made."""
         if self.master_key_file.exists():
-            return
+            return False
         draft = self.master_key_file.with_suffix(f".{os.getpid()}.new")
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as file:
@@ -114,6 +114,7 @@ class Home:
             os.link(draft, self.master_key_file)  # unlike a rename, this never replaces a key that came meanwhile
         finally:
             draft.unlink()
+        return True
 
     def environ(self, given: Mapping[str, str]) -> dict[str, str]:
         """``given``, completed by what this folder has: its master key and its Redis. Settings that are given win."""

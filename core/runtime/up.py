@@ -52,11 +52,13 @@ def up(home: Home, wanted: Wanted, given: Mapping[str, str]) -> int:
         held.enter_context(home.hold())
         # Opened before the web server starts, which finds the requests that came meanwhile, also when it is started again.
         listener = held.enter_context(listen(wanted.host, wanted.port))
-        home.ensure_master_key()
+        is_key_new = home.ensure_master_key()
         environ = home.environ(given)
         redis = None if given.get(PREFIX + "REDIS_URL") or given.get(PREFIX + "REDIS_URL_FILE") else embedded_redis.prepare(home.redis)
         settings = load(environ)
         lines = _prepared(settings, home, wanted)
+        if is_key_new and not wanted.demo:
+            lines += ["", f"Keep a copy of {home.master_key_file} elsewhere: without it no stored credential can be opened again."]
         address = settings.public_url or f"http://{shown(listener)}"
         supervisor = Supervisor(home.logs, say=lambda line: click.echo(f"{clock.iso(clock.now())} {line}", err=True))
         waiting = list(_programs(home, wanted, environ, redis, listener))
