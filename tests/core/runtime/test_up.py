@@ -166,7 +166,7 @@ def test_two_homes_beside_each_other_do_not_meet(processes, tmp_path):
 def test_a_killed_worker_and_a_killed_redis_are_started_again(processes, tmp_path):
     running = Running(processes, tmp_path / "home")
     for name in ("worker-1", "redis"):
-        _child(running, name).kill()
+        eventually(lambda name=name: _child(running, name)).kill()  # the web server starts first, the others a moment later
         eventually(lambda name=name: f"{name} was ended by SIGKILL" in running.process.output)
         eventually(lambda name=name: _child(running, name))
     eventually(lambda: running.get("/health/ready").status_code == 200)
