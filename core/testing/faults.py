@@ -30,6 +30,7 @@ class Fault:
 
     :ivar path: the stand-in's name of the call that it concerns; every one when empty.
     :ivar about: only requests that name this project, organization or the like.
+    :ivar what: what a kind of the stand-in's own is done with, such as the project that vanishes.
     :ivar after: how many requests pass unharmed first.
     :ivar times: how many are harmed then; None: all.
     """
@@ -37,6 +38,7 @@ class Fault:
     kind: str
     path: str = ""
     about: str = ""
+    what: str = ""
     after: int = 0
     times: int | None = None
     status: int = 500
@@ -54,7 +56,7 @@ class Fault:
         return self.seen > self.after and (self.times is None or self.seen <= self.after + self.times)
 
     def as_json(self) -> dict[str, Any]:
-        return {"kind": self.kind, "path": self.path, "about": self.about, "after": self.after, "times": self.times,
+        return {"kind": self.kind, "path": self.path, "about": self.about, "what": self.what, "after": self.after, "times": self.times,
                 "status": self.status, "retryAfter": self.retry_after, "seconds": self.seconds, "seen": self.seen}
 
 
@@ -172,8 +174,9 @@ def from_json(body: Mapping[str, Any]) -> dict[str, Any]:
     :raises ValueError, TypeError: when a value is not what it must be.
     """
     readers: dict[str, tuple[str, Callable[[Any], Any]]] = {
-        "path": ("path", str), "about": ("about", str), "after": ("after", int), "status": ("status", int), "times": ("times", int),
-        "retryAfter": ("retry_after", str), "seconds": ("seconds", float), "fromCall": ("after", lambda number: int(number) - 1)}
+        "path": ("path", str), "about": ("about", str), "what": ("what", str), "after": ("after", int), "times": ("times", int),
+        "status": ("status", int), "retryAfter": ("retry_after", str), "seconds": ("seconds", float),
+        "fromCall": ("after", lambda number: int(number) - 1)}
     given = {name: body[name] for name in readers if body.get(name) is not None}
     return {"kind": str(body.get("kind", "")), **{readers[name][0]: readers[name][1](value) for name, value in given.items()}}
 
