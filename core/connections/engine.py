@@ -363,5 +363,5 @@ class _heartbeat:
             try:
                 with db.connection_context():
                     Run.update(heartbeat_at=clock.now()).where(mine).execute()
-            except (peewee.DatabaseError, peewee.InterfaceError, StockadeError):  # the work itself meets it too, and tells it
-                log.warning("the heartbeat could not be written", exc_info=True)
+            except (peewee.DatabaseError, peewee.InterfaceError, StockadeError) as problem:  # the work itself meets it too
+                log.warning("the heartbeat could not be written (%s: %s)", type(problem).__name__, problem)

@@ -49,6 +49,10 @@ class _TellsStorageFaults:
         with _telling():
             return super().execute_sql(sql, params, **options)  # type: ignore[misc]
 
+    def begin(self, *how: Any) -> None:
+        with _telling():
+            super().begin(*how)  # type: ignore[misc]
+
     def commit(self) -> None:
         with _telling():  # SQLite finds out only here that the disk is full
             super().commit()  # type: ignore[misc]

@@ -40,7 +40,7 @@ def sonar(sonar_of: Callable[..., Sonar]) -> Sonar:
 def site_at(processes: Processes, redis_url: str, tmp_path: Path) -> Iterator[Callable[..., Site]]:
     """Builds a deployment on a database, with a customer connected to a SonarQube; further arguments are settings."""
     def build(database: str, sonar: Sonar, **settings: Any) -> Site:
-        environ = environment(tmp_path, database, redis_url, **{"run_lease_seconds": 1, **settings})
+        environ = environment(tmp_path, database, redis_url, **{"run_lease_seconds": 2, **settings})
         deployment = deployment_of(environ)
         customer = make_customer("Acme")
         connection = service.configure(deployment, Scope(customer.id), deployment.plugins.connector("sonarqube"),

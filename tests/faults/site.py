@@ -12,6 +12,7 @@ from typing import Any
 import requests
 from flask.testing import FlaskClient
 
+from core import clock
 from core.assets.models import Asset
 from core.connections.models import UNFINISHED, Connection, Run
 from core.db import db
@@ -26,7 +27,6 @@ from tests.factories import make_user
 from tests.servers import Process, Processes, eventually
 
 ISSUES, HOTSPOTS, CATALOG = "issues/search", "hotspots/search", "projects/search"
-_SECOND = 1000
 _REPORTED = ("OPEN", "CONFIRMED", "ACCEPTED", "FALSE_POSITIVE")
 _STATE_OF_ISSUE = {"OPEN": "open", "CONFIRMED": "open", "ACCEPTED": "accepted", "FALSE_POSITIVE": "false_positive"}
 _STATE_OF_REVIEW = {"": "open", "SAFE": "false_positive", "ACKNOWLEDGED": "accepted", "FIXED": "fixed"}
@@ -105,7 +105,7 @@ def project_with(key: str, issues: int, hotspots: int = 0) -> Project:
     """A project with so many open vulnerabilities, a second apart, and hotspots to review."""
     return Project.holding(
         key, [Issue(f"{key}-{number:05}", "java:S2077", impacts=(("SECURITY", "HIGH"),), path=f"src/F{number % 50}.java",
-                    line=number + 1, message="Make sure this query is safe.", created=TODAY - (issues - number) * _SECOND)
+                    line=number + 1, message="Make sure this query is safe.", created=TODAY - (issues - number) * clock.SECOND)
               for number in range(issues)],
         [Hotspot(f"{key}-h{number}", "java:S4790", path="src/Hash.java", line=number + 1, message="Is this hash strong enough?")
          for number in range(hotspots)])
@@ -184,9 +184,10 @@ class Site:
         health = self.client.get("/api/integrations/sonarqube").get_json()["connection"]["health"]
         return health["state"], health["code"]
 
-    def attempts(self, run_id: str) -> int:
+    def let_pass(self, run_id: str, *, seconds: int) -> None:
+        """Make a run as old as if it had waited that much longer already."""
         with db.connection_context():
-            return Run.get_by_id(run_id).attempt
+            Run.update(requested_at=Run.requested_at - seconds * clock.SECOND).where(Run.id == run_id).execute()
 
 
 class Web:

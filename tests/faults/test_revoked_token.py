@@ -25,7 +25,8 @@ def everything_in(redis_url):
     return f"{values} {jobs}"
 
 
-def test_a_token_revoked_in_mid_run(site, sonar, redis_url):
+def test_a_token_revoked_in_mid_run(sqlite_site, sonar, redis_url):
+    site = sqlite_site
     worker, scheduler = site.worker(), site.scheduler()
     assert site.sync()["state"] == "succeeded"
     for key in ("shop", "api"):
