@@ -6,7 +6,7 @@ Hooks (``core.hooks.specs``) return these at start-up; from then on core calls t
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, BinaryIO, Protocol, runtime_checkable
 
 from marshmallow import Schema
 
@@ -50,6 +50,12 @@ class AssetKind:
     name: str
     title: str
     discipline: Discipline = Discipline.APPSEC
+
+
+#: kinds of asset that belong to no plugin
+CORE_KINDS = (AssetKind("report", "Imported report"),)
+#: sources of the report formats that core reads itself; no plugin may take them
+CORE_SOURCES = frozenset({"sarif", "cyclonedx", "csv"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,6 +251,46 @@ class ReceivesWebhooks(Protocol):
 
         :raises core.errors.Unauthorized: when the signature is missing or wrong.
         :raises core.errors.BadRequest: when the body is not what the source sends.
+        """
+
+
+class ReportFile(Protocol):
+    """An uploaded report. It may be opened as often as is needed, each time at its beginning.
+
+    :ivar name: the file's name as it was sent, without folders; empty when none was.
+    :ivar size: in bytes.
+    """
+
+    name: str
+    size: int
+
+    def open(self) -> BinaryIO: ...
+
+
+@runtime_checkable
+class ReportParser(Protocol):
+    """Reads the reports of one format. One object per process; it keeps no state of a report.
+
+    :ivar format: the name by which a caller may ask for it, such as ``snyk-cli``; lower case.
+    :ivar title: the name that people read.
+    :ivar source: the source that its findings count under: one that the plugin pulls, or one of its own.
+    """
+
+    format: str
+    title: str
+    source: str
+
+    def recognises(self, head: bytes) -> bool:
+        """Whether this is such a report, told from its first 64 KiB (as UTF-8 where it is text) and never from a file name."""
+
+    def read(self, report: ReportFile) -> Iterator[AssetDraft | RuleDraft | FindingDraft]:
+        """All that the report holds, lazily, in the order of the file.
+
+        A finding belongs to the asset that was yielded last, and to the one that the caller named when he named one or none was
+        yielded. So source keys are unique in the whole report, not only in an asset. A key may be repeated, the last one
+        counts; an asset may be yielded again.
+
+        :raises core.hooks.failures.ReportInvalid: when the file is not what its format says; nothing of it is kept then.
         """
 
 

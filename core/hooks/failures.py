@@ -101,3 +101,23 @@ class PluginFailed(ConnectorError):
     """Raised by core when a connector raises something that is no ConnectorError, or gives something that is no draft."""
 
     code, asset_only = "plugin_error", True
+
+
+class ReportInvalid(Exception):
+    """Raised by a report parser: the file is cut short, malformed, or not what its format says. Nothing of it is kept.
+
+    :ivar place: where in the file: line and column, JSON pointer, XML path, row of a CSV; one that its reader finds by it.
+    """
+
+    #: whether a bound was passed, rather than a rule broken
+    is_too_large = False
+
+    def __init__(self, message: str, place: str) -> None:
+        super().__init__(message)
+        self.place = place
+
+
+class ReportTooLarge(ReportInvalid):
+    """The report, or something in it, is larger than what is accepted."""
+
+    is_too_large = True

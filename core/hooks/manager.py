@@ -17,7 +17,18 @@ from flask import Blueprint
 
 from core.errors import Conflict, NotFound
 from core.hooks import offers, service, specs
-from core.hooks.contracts import AssetKind, Connector, LiveTotals, Page, PermissionNode, PluginManifest, StandIn
+from core.hooks.contracts import (
+    CORE_KINDS,
+    CORE_SOURCES,
+    AssetKind,
+    Connector,
+    LiveTotals,
+    Page,
+    PermissionNode,
+    PluginManifest,
+    ReportParser,
+    StandIn,
+)
 from core.logs import redact
 from core.settings import Settings
 
@@ -53,11 +64,18 @@ class _Plugin:
     nodes: tuple[PermissionNode, ...] = ()
     kinds: tuple[AssetKind, ...] = ()
     connectors: tuple[offers.OfferedConnector, ...] = ()
+    parsers: tuple[offers.OfferedParser, ...] = ()
     late: dict[str, tuple[Any, ...]] = field(default_factory=dict)  # answers of the hooks that only some processes ask
 
     @property
     def sources(self) -> tuple[str, ...]:
-        return tuple(offered.source for offered in self.connectors)
+        """What it pulls, then what it only reads reports of."""
+        return tuple(dict.fromkeys([*(offered.source for offered in self.connectors), *(offered.source for offered in self.parsers)]))
+
+    @property
+    def names(self) -> set[str]:
+        """Every word that means one of its sources."""
+        return {*self.sources, *(name for offered in self.connectors for name in offered.names)}
 
 
 class Plugins:
@@ -101,8 +119,8 @@ class Plugins:
         return tuple(kind for plugin in self._loaded for kind in plugin.kinds)
 
     def asset_kind(self, name: str) -> AssetKind | None:
-        """The kind called ``name``, or None when no loaded plugin has it."""
-        return next((kind for kind in self.asset_kinds if kind.name == name), None)
+        """The kind called ``name``, or None when neither core nor a loaded plugin has it."""
+        return next((kind for kind in (*CORE_KINDS, *self.asset_kinds) if kind.name == name), None)
 
     def connectors(self, include_disabled: bool = False) -> tuple[Connector, ...]:
         """Connectors of the plugins that are on, in a stable order."""
@@ -118,6 +136,10 @@ class Plugins:
                 if source_or_alias in offered.names:
                     return offered.connector
         raise NotFound(f"There is no source called {source_or_alias!r}")
+
+    def report_parsers(self) -> tuple[ReportParser, ...]:
+        """Report parsers of the plugins that are on, in a stable order."""
+        return tuple(offered.parser for plugin in self._among(include_disabled=False) for offered in plugin.parsers)
 
     def blueprints(self) -> Iterator[tuple[str, Blueprint]]:
         """Plugin name and blueprint, for the app being built; of switched-off plugins too, since they may be switched on.
@@ -248,6 +270,7 @@ class Plugins:
         plugin.nodes = self._ask(plugin, "register_permissions", offers.permission_nodes) or ()
         plugin.kinds = self._ask(plugin, "register_asset_kinds", offers.asset_kinds) or ()
         plugin.connectors = self._ask(plugin, "register_connectors", offers.connectors) or ()
+        plugin.parsers = self._ask(plugin, "register_report_parsers", offers.report_parsers) or ()
 
     def _ask(self, plugin: _Plugin, hook: str, checked: Callable[[Any], Any]) -> Any:
         """The checked answer of this one plugin, or None when it has nothing to say."""
@@ -260,10 +283,11 @@ class Plugins:
 
     def _refuse_what_is_taken(self, plugin: _Plugin) -> None:
         nodes, kinds = {node.node for node in plugin.nodes}, {kind.name for kind in plugin.kinds}
-        names = {name for offered in plugin.connectors for name in offered.names}
+        formats = {offered.format for offered in plugin.parsers}
         _refuse(nodes & (self._taken_nodes | {node.node for node in self.permission_nodes}), "the permission node")
-        _refuse(kinds & {kind.name for kind in self.asset_kinds}, "the asset kind")
-        _refuse(names & {name for other in self._loaded for offered in other.connectors for name in offered.names}, "the source")
+        _refuse(kinds & {kind.name for kind in (*CORE_KINDS, *self.asset_kinds)}, "the asset kind")
+        _refuse(plugin.names & CORE_SOURCES.union(*(other.names for other in self._loaded)), "the source")
+        _refuse(formats & CORE_SOURCES.union(offered.format for other in self._loaded for offered in other.parsers), "the report format")
 
     def _late(self, hook: str, checked: Callable[[Any], tuple[Any, ...]]) -> Iterator[tuple[str, Any]]:
         for plugin in self._loaded:

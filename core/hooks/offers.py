@@ -16,6 +16,7 @@ from core.hooks.contracts import (
     Page,
     PermissionNode,
     PluginManifest,
+    ReportParser,
     SettingsSchema,
     StandIn,
 )
@@ -103,6 +104,30 @@ def _check_form(source: str, form: Any) -> None:
     for name, field in form().fields.items():
         if field.metadata.get("secret") and not isinstance(field, fields.String):
             raise NotAcceptable(f"the secret field {name!r} of the source {source!r} is not a string field")
+
+
+@dataclass(frozen=True, slots=True)
+class OfferedParser:
+    """A report parser with the names it had when it was offered."""
+
+    format: str
+    source: str
+    parser: ReportParser
+
+
+def report_parsers(result: Any) -> tuple[OfferedParser, ...]:
+    offered = tuple(_parser(entry) for entry in _all(result, object, "register_report_parsers"))
+    return _each_once(offered, lambda entry: (entry.format,), "the report format")
+
+
+def _parser(parser: Any) -> OfferedParser:
+    if not isinstance(parser, ReportParser):
+        raise NotAcceptable(f"register_report_parsers returned {_kind_of(parser)}, which lacks parts of a ReportParser")
+    for what, name in (("report format", parser.format), ("source", parser.source)):
+        if not isinstance(name, str) or not _SOURCE.fullmatch(name):
+            raise NotAcceptable(f"the {what} {name!r} is not a lower-case word of at most 32 characters")
+    _is_a(parser.title, str, f"the title of the report format {parser.format!r}")
+    return OfferedParser(parser.format, parser.source, parser)
 
 
 def blueprints(result: Any) -> tuple[Blueprint, ...]:

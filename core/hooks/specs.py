@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pluggy
 
-from core.hooks.contracts import AssetKind, Connector, LiveTotals, Page, PermissionNode, PluginManifest, StandIn
+from core.hooks.contracts import AssetKind, Connector, LiveTotals, Page, PermissionNode, PluginManifest, ReportParser, StandIn
 
 if TYPE_CHECKING:
     from flask import Blueprint
@@ -58,6 +58,18 @@ def register_connectors() -> Sequence[Connector]:  # type: ignore[empty-body]
     When: at start-up. Why: each connector gets its settings form, ``validate`` and ``sync`` routes, schedules, runs and
     progress from core.
     Returns: ``Connector`` objects. If it raises, or a ``source`` is taken: the plugin is set aside.  (Since 0.1.)
+    """
+
+
+@spec
+def register_report_parsers() -> Sequence[ReportParser]:  # type: ignore[empty-body]
+    """Offer the formats of report files that you can read.
+
+    When: at start-up, after connectors. Why: what is sent to ``POST /api/imports`` or given to ``stockade import`` is shown to
+    each parser of the plugins that are on, then to those of core; the first that recognises the content reads it.
+    Returns: ``ReportParser`` objects. If it raises, or a format, or a source that this plugin does not pull itself, is taken:
+    the plugin is set aside. If a parser raises ``ReportInvalid``, the upload is refused with the place in the file; if
+    anything else, it is refused as well, and the log has the traceback. Nothing of it is stored.  (Since 0.1.)
     """
 
 

@@ -29,6 +29,22 @@ class Source:
         raise AssertionError("nothing is pulled here")
 
 
+class Parser:
+    """The least that is a report parser."""
+
+    title = "A format"
+
+    def __init__(self, name: str, source: str) -> None:
+        self.format = name
+        self.source = source
+
+    def recognises(self, head: bytes) -> bool:
+        return False
+
+    def read(self, report: Any) -> Any:
+        raise AssertionError("nothing is read here")
+
+
 @pytest.fixture
 def plugin(monkeypatch: pytest.MonkeyPatch) -> Callable[..., EntryPoint]:
     """Makes a plugin ``name`` whose hooks return what is given, or raise it when it is an exception."""

@@ -10,7 +10,7 @@ from flask import Blueprint
 
 from core.hooks import specs
 from core.hooks.contracts import AssetKind, Discipline, Page, PermissionNode, PluginManifest, StandIn
-from tests.core.hooks.conftest import Source, reason, states
+from tests.core.hooks.conftest import Parser, Source, reason, states
 
 HOOKS = sorted(name for name, found in vars(specs).items() if hasattr(found, f"{specs.PROJECT}_spec"))
 GUIDE = Path(__file__).parents[3] / "docs" / "plugins.md"
@@ -71,6 +71,16 @@ def test_hook_register_connectors_adds_sources_that_answer_to_their_aliases(plug
     assert plugins.connector("acme") is plugins.connector("ac") is source
     assert plugins.connectors() == (source,)
     assert plugins.listing()[0].sources == ("acme",)
+
+
+def test_hook_register_report_parsers_adds_formats_of_reports(plugin, load):
+    own, only_files = Parser("acme-json", "acme"), Parser("acme-xml", "acme_offline")
+    plugins = load(plugin("acme", register_connectors=[Source("acme")], register_report_parsers=[own, only_files]))
+    assert plugins.report_parsers() == (own, only_files)
+    assert plugins.listing()[0].sources == ("acme", "acme_offline")
+    plugins.disable("acme", "a@demo.example")
+    assert plugins.report_parsers() == ()
+    assert plugins.hidden_sources() == {"acme", "acme_offline"}
 
 
 def test_hook_register_blueprints_is_asked_only_when_an_app_is_built(plugin, load):

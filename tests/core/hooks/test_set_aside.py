@@ -13,12 +13,12 @@ from core.hooks import impl
 from core.hooks.contracts import AssetKind, PermissionNode, PluginManifest, SettingsSchema, StandIn
 from core.hooks.manager import GROUP, Plugins
 from core.settings import Settings
-from tests.core.hooks.conftest import Source, ask_everything, reason, states
+from tests.core.hooks.conftest import Parser, Source, ask_everything, reason, states
 from tests.core.hooks.test_each_hook import HOOKS
 
 pytestmark = pytest.mark.usefixtures("sqlite_database")
 
-EAGER = ["plugin_manifest", "register_permissions", "register_asset_kinds", "register_connectors"]
+EAGER = ["plugin_manifest", "register_permissions", "register_asset_kinds", "register_connectors", "register_report_parsers"]
 
 
 @pytest.fixture
@@ -119,6 +119,12 @@ class _RaisingWhenLookedAt(Source):
     ("register_connectors", [_WithAnotherForm("acme")], "settings_schema of the source 'acme' is not a subclass of SettingsSchema"),
     ("register_connectors", [_WithASecretNumber("acme")], "the secret field 'token' of the source 'acme' is not a string field"),
     ("register_connectors", [_RaisingWhenLookedAt("acme")], "ZeroDivisionError: division by zero"),
+    ("register_report_parsers", [object()], "register_report_parsers returned object, which lacks parts of a ReportParser"),
+    ("register_report_parsers", [Parser("Acme", "acme")], "the report format 'Acme' is not a lower-case word of at most 32 characters"),
+    ("register_report_parsers", [Parser("acme", "A")], "the source 'A' is not a lower-case word of at most 32 characters"),
+    ("register_report_parsers", [Parser("acme", "acme")] * 2, "the report format 'acme' is offered twice"),
+    ("register_report_parsers", [Parser("sarif", "acme")], "the report format 'sarif' is taken by another plugin or by core"),
+    ("register_report_parsers", [Parser("acme", "sarif")], "the source 'sarif' is taken by another plugin or by core"),
     ("register_blueprints", ["/acme"], "each entry of register_blueprints must be Blueprint, not str"),
     ("register_pages", ["Acme"], "each entry of register_pages must be Page, not str"),
     ("register_stand_ins", ["acme.upstream"], "each entry of register_stand_ins must be StandIn, not str"),
@@ -156,6 +162,10 @@ def test_a_hook_that_asks_for_an_argument_that_it_does_not_get_is_told(load, on_
     ({"register_connectors": [Source("scan", "s")]}, {"register_connectors": [Source("s")]}, "the source 's' is taken"),
     ({"register_connectors": [Source("scan")]}, {"register_connectors": [Source("other", "scan")]}, "the source 'scan' is taken"),
     ({"register_asset_kinds": [AssetKind("t", "T")]}, {"register_asset_kinds": [AssetKind("t", "T")]}, "the asset kind 't' is taken"),
+    ({"register_connectors": [Source("scan")]}, {"register_report_parsers": [Parser("scan-json", "scan")]}, "the source 'scan' is taken"),
+    ({"register_report_parsers": [Parser("scan-json", "scan")]}, {"register_connectors": [Source("scan")]}, "the source 'scan' is taken"),
+    ({"register_report_parsers": [Parser("scan", "s")]}, {"register_report_parsers": [Parser("scan", "t")]},
+     "the report format 'scan' is taken"),
     ({"register_permissions": [PermissionNode("a.b", "")]}, {"register_permissions": [PermissionNode("a.b", "")]},
      "the permission node 'a.b' is taken"),
 ])
