@@ -1,0 +1,20 @@
+"""Small worlds for tests, and a client that does not wait."""
+
+import ipaddress
+from typing import Any
+
+from core.http.upstream import UpstreamPolicy
+from plugins.snyk.upstream import Issue, Organization, Project, World
+
+LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"),)
+HURRIED = UpstreamPolicy(allow=LOOPBACK, retries=2, backoff=0.0, limited_backoff=0.0, longest_wait=1.0, per_second=10_000.0)
+
+
+def acme(*projects: Project, group: str = "") -> World:
+    """A world with one organization that has these projects."""
+    return World.of(Organization.of("acme", *projects, group=group), groups={group: "Acme"} if group else {})
+
+
+def numbered(count: int, **facts: Any) -> list[Issue]:
+    """So many issues of a package, alike but for their keys."""
+    return [Issue(f"SNYK-JS-LIB-{number}", packages=(("lib", "1.0.0"),), **facts) for number in range(count)]
