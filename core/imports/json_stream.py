@@ -15,6 +15,7 @@ from typing import Any, BinaryIO, NoReturn, Protocol, TypeVar
 
 from core.hooks.failures import ReportInvalid, ReportTooLarge
 from core.imports.limits import DEEPEST, LARGEST_RECORD
+from core.imports.mapping import mapped
 from core.imports.report import encoding_of
 
 Draft = TypeVar("Draft")
@@ -28,8 +29,6 @@ _KINDS = {"{": "object", "[": "array", '"': "text", "t": "boolean", "f": "boolea
 _NEAR_THE_END = 16  # a literal, number or escape that the buffer's end cuts has its fault so close to it
 _LONGEST_STEP = 80  # of a name in a JSON pointer
 _OUTLINE_DEPTH = 8
-#: what a mapper raises over a record that lacks a field or holds an impossible value
-_MALFORMED = (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError)
 
 
 class Opens(Protocol):
@@ -134,10 +133,7 @@ class JsonStream:
 
         :raises ReportInvalid: when the mapper finds a field missing or impossible.
         """
-        try:
-            return to_draft(record)
-        except _MALFORMED as problem:
-            raise self.invalid(_told(problem)) from problem
+        return mapped(to_draft, record, self.invalid)
 
     def invalid(self, message: str) -> ReportInvalid:
         """The refusal of the value that was read last, naming its place."""
@@ -310,12 +306,6 @@ def _depth(value: Any) -> int:
             deepest = max(deepest, level)
             waiting += [(inner, level + 1) for inner in (held.values() if isinstance(held, dict) else held)]
     return deepest
-
-
-def _told(problem: Exception) -> str:
-    if isinstance(problem, KeyError):
-        return f"The field {problem.args[0]!r} is missing" if problem.args else "A field is missing"
-    return f"A field is not as it should be: {problem}"
 
 
 class Bytes:
