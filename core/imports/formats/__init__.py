@@ -1,0 +1,1 @@
+"""Readers of formats that belong to no tool in particular."""

@@ -1,0 +1,327 @@
+"""CycloneDX with vulnerabilities: JSON and XML of 1.2 to 1.7, and the vulnerability extension of XML 1.0 to 1.3.
+
+One finding for each component that a vulnerability affects. Both notations become the same record first, that of the JSON.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from core import clock
+from core.hooks.contracts import AssetDraft, FindingDraft, ReportFile, RuleDraft, Severity, SourceState
+from core.imports.formats.sarif import of_score
+from core.imports.json_stream import JsonStream, outline
+from core.imports.limits import LONGEST_TEXT, MOST_LOOKED_UP
+from core.imports.xml_stream import Element, elements, root
+
+Record = Mapping[str, Any]
+
+_SEVERITIES = {"critical": Severity.CRITICAL, "high": Severity.HIGH, "medium": Severity.MEDIUM, "low": Severity.LOW,
+               "info": Severity.INFO, "none": Severity.INFO, "informational": Severity.INFO}
+_UNRATED = Severity.MEDIUM  # what nobody rated must not drop out of the totals, as info would
+_STATES = {"resolved": SourceState.FIXED, "resolved_with_pedigree": SourceState.FIXED, "false_positive": SourceState.FALSE_POSITIVE,
+           "not_affected": SourceState.FALSE_POSITIVE}
+_CVE = re.compile(r"\bCVE-\d{4}-\d{4,}\b", re.IGNORECASE)
+_CWE = re.compile(r"(?:CWE-)?(\d{1,5})", re.IGNORECASE)
+_LONGEST_TITLE = 200
+_MOST_REFERENCES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """What a vulnerability may affect."""
+
+    name: str
+    version: str = ""
+    group: str = ""
+    purl: str = ""
+    kind: str = ""
+
+    @property
+    def words(self) -> str:
+        """``org.acme:core@1.2``, as the component's own ecosystem writes it."""
+        mark = ":" if self.purl.startswith("pkg:maven/") else "/"
+        name = f"{self.group}{mark}{self.name}" if self.group else self.name
+        return f"{name}@{self.version}" if self.version else name
+
+    @property
+    def without_version(self) -> str:
+        return f"{self.group}/{self.name}"
+
+
+@dataclass(slots=True)
+class Bill:
+    """What the findings need of a bill of materials, and the vulnerabilities that stood within components."""
+
+    subject: Component | None = None
+    components: dict[str, Component] = field(default_factory=dict)  # by bom-ref, and by purl
+
+    def add(self, component: Component, reference: str) -> None:
+        for key in (reference, component.purl):
+            if key:
+                self.components.setdefault(key, component)
+
+
+class CycloneDxReport:
+    """The parser for both notations."""
+
+    format, title, source = "cyclonedx", "CycloneDX", "cyclonedx"
+
+    def recognises(self, head: bytes) -> bool:
+        document, outermost = outline(head), root(head)
+        if outermost is not None:
+            return outermost.name == "bom" and "cyclonedx" in outermost.namespace
+        return isinstance(document, dict) and document.get("bomFormat") == "CycloneDX"
+
+    def read(self, report: ReportFile) -> Iterator[AssetDraft | RuleDraft | FindingDraft]:
+        with report.open() as stream:
+            is_json = stream.read(64).strip(b"\xef\xbb\xbf\xff\xfe\x00 \t\r\n").startswith(b"{")
+        yield from _read_json(report) if is_json else _read_xml(report)
+
+
+# -- JSON -----------------------------------------------------------------------------------------------------------------------
+
+
+def _read_json(report: ReportFile) -> Iterator[AssetDraft | FindingDraft]:
+    """Two walks: components may stand behind the vulnerabilities that affect them."""
+    bill = Bill()
+    with JsonStream(report) as document:
+        for name in document.members():
+            if name == "metadata":
+                bill.subject = document.mapped(_subject, document.value())
+            elif name == "components" and document.kind() == "array":
+                for _ in document.items():
+                    document.mapped(lambda told: _add(bill, told), document.value())
+                    if len(bill.components) > MOST_LOOKED_UP:
+                        raise document.too_large(f"There may be at most {MOST_LOOKED_UP:,} components")
+    yield from _asset(bill)
+    with JsonStream(report) as document:
+        for name in document.members():
+            if name == "vulnerabilities" and document.kind() == "array":
+                for drafts in document.each(lambda told: list(_findings(told, bill))):
+                    yield from drafts
+
+
+def _subject(metadata: Record) -> Component | None:
+    told = metadata.get("component")
+    return _component(told) if told else None
+
+
+def _component(told: Record) -> Component:
+    return Component(str(told["name"]), str(told.get("version") or ""), str(told.get("group") or ""), str(told.get("purl") or ""),
+                     str(told.get("type") or ""))
+
+
+def _add(bill: Bill, told: Record) -> None:
+    bill.add(_component(told), str(told.get("bom-ref") or ""))
+    for inner in told.get("components") or ():
+        _add(bill, inner)
+
+
+def _asset(bill: Bill) -> Iterator[AssetDraft]:
+    """What the bill is about, without its version, so that the next release is the same asset."""
+    if bill.subject is not None:
+        name = f"{bill.subject.group}/{bill.subject.name}" if bill.subject.group else bill.subject.name
+        yield AssetDraft(name, name, "report", attributes=_without_nothing({"version": bill.subject.version, "type": bill.subject.kind}))
+
+
+# -- XML ------------------------------------------------------------------------------------------------------------------------
+
+
+def _read_xml(report: ReportFile) -> Iterator[AssetDraft | FindingDraft]:
+    bill = Bill()
+    for element in elements(report, {"component", "metadata"}):
+        if element.name == "metadata":
+            bill.subject = element.mapped(_subject_of)
+        else:
+            element.mapped(lambda told: _add_element(bill, told))
+            if len(bill.components) > MOST_LOOKED_UP:
+                raise element.invalid(f"There may be at most {MOST_LOOKED_UP:,} components")
+    yield from _asset(bill)
+    for element in elements(report, {"component", "vulnerability", "metadata"}):
+        if element.name == "component":
+            yield from element.mapped(lambda told: list(_extended(told, bill)))
+        elif element.name == "vulnerability":
+            yield from element.mapped(lambda told: list(_findings(_record(told), bill)))
+
+
+def _subject_of(metadata: Element) -> Component | None:
+    component = metadata.child("component")
+    return _component_of(component) if component is not None else None
+
+
+def _component_of(element: Element) -> Component:
+    name = element.said("name")
+    if not name:
+        raise KeyError("name")
+    return Component(name, element.said("version"), element.said("group"), element.said("purl"), element.attributes.get("type", ""))
+
+
+def _add_element(bill: Bill, element: Element) -> None:
+    bill.add(_component_of(element), element.attributes.get("bom-ref", ""))
+    for inner in element.all("components", "component"):
+        _add_element(bill, inner)
+
+
+def _extended(element: Element, bill: Bill) -> Iterator[FindingDraft]:
+    """The vulnerabilities that stand within a component, as the extension for 1.0 to 1.3 has them."""
+    for told in element.all("vulnerabilities", "vulnerability"):
+        yield _finding(_record(told), _component_of(element))
+    for inner in element.all("components", "component"):
+        yield from _extended(inner, bill)
+
+
+def _record(element: Element) -> dict[str, Any]:
+    """A vulnerability as the JSON notation would have it."""
+    reference = element.attributes.get("ref")
+    affects = [{"ref": target.said("ref"), "versions": [{"version": version.said("version"), "status": version.said("status")}
+                                                        for version in target.all("versions", "version")]}
+               for target in element.all("affects", "target")]
+    return {
+        "bom-ref": element.attributes.get("bom-ref"),
+        "id": element.said("id"),
+        "source": {"name": _source_name(element), "url": element.said("source", "url")},
+        "references": [{"id": reference.said("id")} for reference in element.all("references", "reference")],
+        "ratings": [_rating(rating) for rating in element.all("ratings", "rating")],
+        "cwes": [cwe.text.strip() for cwe in element.all("cwes", "cwe")],
+        "description": element.said("description"),
+        "detail": element.said("detail"),
+        "recommendation": element.said("recommendation") or "\n".join(
+            told.text.strip() for told in element.all("recommendations", "recommendation")),
+        "advisories": [{"url": advisory.said("url") or advisory.text.strip()} for advisory in element.all("advisories", "advisory")],
+        "created": element.said("created"),
+        "updated": element.said("updated"),
+        "analysis": {"state": element.said("analysis", "state"), "justification": element.said("analysis", "justification"),
+                     "detail": element.said("analysis", "detail")},
+        "affects": affects or ([{"ref": reference}] if reference else []),
+    }
+
+
+def _source_name(element: Element) -> str:
+    source = element.child("source")
+    return source.said("name") or source.attributes.get("name", "") if source is not None else ""
+
+
+def _rating(element: Element) -> dict[str, Any]:
+    score = element.said("score", "base") or element.said("score")
+    return {"source": {"name": _source_name(element)}, "score": score, "severity": element.said("severity"),
+            "method": element.said("method"), "vector": element.said("vector")}
+
+
+# -- both -----------------------------------------------------------------------------------------------------------------------
+
+
+def _findings(told: Record, bill: Bill) -> Iterator[FindingDraft]:
+    affected = told.get("affects") or ()
+    for target in affected:
+        yield _finding(told, bill.components.get(target["ref"]) or Component(_named_by(target["ref"])), target)
+    if not affected:
+        yield _finding(told, bill.subject)
+
+
+def _named_by(reference: str) -> str:
+    """What to call a component that the bill does not have: the end of ``urn:cdx:serial/version#ref``."""
+    return reference.rpartition("#")[2] or reference
+
+
+def _finding(told: Record, component: Component | None, target: Record | None = None) -> FindingDraft:
+    name, analysis = str(told["id"]), told.get("analysis") or {}
+    if not name:
+        raise KeyError("id")
+    where = component.words if component is not None else ""
+    identity = (component.purl or component.words) if component is not None else ""
+    rating = _best_rating(told)
+    description = "\n\n".join(filter(None, (told.get("description"), told.get("detail"), told.get("recommendation"))))
+    return FindingDraft(
+        source_key=f"{name}:{identity}" if identity else name,
+        title=_title(name, told.get("description") or "", component),
+        severity=_severity(rating),
+        state=_STATES.get(analysis.get("state") or "", SourceState.OPEN),
+        source_status=analysis.get("state") or "",
+        category="vulnerability",
+        description=description[:LONGEST_TEXT],
+        cwe=_distinct(int(found[1]) for entry in told.get("cwes") or () if (found := _CWE.fullmatch(str(entry)))),
+        cve=_distinct(found.upper() for found in _CVE.findall(" ".join([name, *(str(entry.get("id")) for entry in _references(told))]))),
+        path=where,
+        url=next(_addresses(told), ""),
+        fingerprint=_digest(name, component.without_version if component is not None else ""),
+        created_at=_moment(told.get("created") or told.get("published")),
+        updated_at=_moment(told.get("updated")),
+        details=_without_nothing({
+            "package": component.without_version.strip("/") if component is not None else "",
+            "version": component.version if component is not None else "",
+            "purl": component.purl if component is not None else "",
+            "score": _number(rating.get("score")),
+            "cvss_vector": rating.get("vector"),
+            "scored_by": (rating.get("source") or {}).get("name"),
+            "database": (told.get("source") or {}).get("name"),
+            "justification": analysis.get("justification"),
+            "analysis": analysis.get("detail"),
+            "advisories": list(_addresses(told))[:_MOST_REFERENCES],
+            "also_known_as": [str(entry["id"]) for entry in _references(told)[:_MOST_REFERENCES] if entry.get("id") != name],
+            "versions": [entry["version"] for entry in (target or {}).get("versions") or () if entry.get("version")][:_MOST_REFERENCES],
+        }),
+    )
+
+
+def _title(name: str, description: str, component: Component | None) -> str:
+    """``CVE-2024-1: first line (core@1.2)``."""
+    line = description.strip().partition("\n")[0].strip().lstrip("# ")
+    if len(line) > _LONGEST_TITLE:
+        line = line[:_LONGEST_TITLE - 1].rstrip() + "…"
+    said = f"{name}: {line}" if line and line != name else name
+    return f"{said} ({component.words})" if component is not None else said
+
+
+def _best_rating(told: Record) -> Record:
+    """That of the database which the vulnerability comes from; else the first that says how severe it is."""
+    ratings = [rating for rating in told.get("ratings") or () if rating.get("severity") or rating.get("score") not in (None, "")]
+    database = (told.get("source") or {}).get("name")
+    own = [rating for rating in ratings if database and (rating.get("source") or {}).get("name") == database]
+    return next(iter([*own, *ratings]), {})
+
+
+def _severity(rating: Record) -> Severity:
+    known = _SEVERITIES.get(str(rating.get("severity") or "").lower())
+    if known is not None:
+        return known
+    score = _number(rating.get("score"))
+    return _UNRATED if score is None else of_score(score)
+
+
+def _references(told: Record) -> list[Record]:
+    return [entry for entry in told.get("references") or () if entry.get("id")]
+
+
+def _addresses(told: Record) -> Iterator[str]:
+    source = (told.get("source") or {}).get("url")
+    if source:
+        yield str(source)
+    yield from (str(entry["url"]) for entry in told.get("advisories") or () if entry.get("url"))
+
+
+def _number(value: Any) -> float | None:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return None
+
+
+def _moment(text: str | None) -> int | None:
+    return clock.from_iso(text) if text else None
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode("utf-8", "replace")).hexdigest()[:32]
+
+
+def _distinct(values: Iterable[Any]) -> tuple[Any, ...]:
+    return tuple(dict.fromkeys(values))
+
+
+def _without_nothing(facts: Record) -> dict[str, Any]:
+    return {name: value for name, value in facts.items() if value not in (None, "", [], {})}
+
+
