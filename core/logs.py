@@ -18,6 +18,8 @@ REDACTED = "[redacted]"
 _SHORTEST_SECRET = 6  # shorter texts would blot out ordinary words
 _TOKEN_SHAPES = re.compile(
     r"\bsq[uapc]o?_[0-9A-Za-z]{20,}\b"  # SonarQube tokens
+    r"|\bsnyk_[us]at\.[0-9a-z]{8}\.[0-9A-Za-z_-]+\.[0-9A-Za-z_-]+"  # Snyk tokens, and next those of old
+    r"|(?<=oken )[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
     r"|\b[0-9a-f]{40}\b"  # SonarQube tokens of old, and other bare hex keys
     r"|\bstk_[0-9A-Za-z_-]{20,}\b"  # our own API tokens
     r"|\beyJ[0-9A-Za-z_-]{10,}\.[0-9A-Za-z_-]{10,}\.[0-9A-Za-z_-]*"  # JWTs

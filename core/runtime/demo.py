@@ -206,15 +206,18 @@ def _connect(deployment: Deployment, offered: StandIn, scope: Scope, number: int
 
 
 def _was_synced(scope: Scope) -> bool:
-    from core.connections.models import Run
+    """Whether each of the customer's connections has been through its first sync, and one of them with success."""
+    from core.connections.models import Connection, Run
     from core.db import db
 
     with db.connection_context():
-        return Run.within(scope).where(Run.state.in_(("succeeded", "partial"))).exists()
+        connections = {connection.id for connection in Connection.within(scope)}
+        ended = {run.connection_id: run.state for run in Run.within(scope).where(Run.finished_at.is_null(False))}
+    return connections <= ended.keys() and not {"succeeded", "partial"}.isdisjoint(ended.values())
 
 
 def _arrange_when_synced(scope: Scope) -> bool:
-    """After a customer's first sync, put its assets into groups of its own and MSP-wide ones; True when that is done.
+    """After a customer's first syncs, put its assets into groups of its own and MSP-wide ones; True when that is done.
 
     Only once: what people change of the groups afterwards stays.
     """

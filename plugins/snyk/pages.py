@@ -1,8 +1,8 @@
 """Reads a listing of Snyk's REST API by its cursors to its end.
 
 Snyk announces no totals. A listing has ended when a page gives no next link, or one that leads to itself, or no records;
-but a page that was lost looks the same. Only an end on a page that is partly filled is beyond doubt; any other is
-believed if the caller's own count of what must be there says so.
+but a page that was lost looks the same. Only full pages followed by one that is partly filled are beyond doubt; anything
+else is believed if the caller's own count of what must be there says so.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -23,11 +23,12 @@ def read_listing(get: Callable[[str], Any], base: str, path: str, query: Mapping
 
     :param base: the address that links must stay at, since the credential goes along.
     :param what: what is listed, as a message says it.
-    :param is_whole: asked with the number of records that came, when the listing has ended in a way that leaves a doubt.
+    :param is_whole: asked with the number of records that came, when the listing leaves a doubt.
     :raises PullIncomplete: when it answers no, or the links go in a circle.
     :raises AnswerInvalid: when an answer has no list of records, or leads elsewhere.
     """
     link, came, empty, seen = f"{path}?{urlencode({**query, 'limit': PAGE})}", 0, 0, set[int]()
+    all_were_full = True
     while True:
         answer = get(link)
         records = _records(answer, what)
@@ -39,8 +40,9 @@ def read_listing(get: Callable[[str], Any], base: str, path: str, query: Mapping
             break
         if hash(follow) in seen:
             raise PullIncomplete(f"{what}: after {came} records the links lead back to an earlier page")
+        all_were_full = all_were_full and len(records) >= PAGE
         link = follow
-    is_beyond_doubt = not follow and 0 < len(records) < PAGE
+    is_beyond_doubt = all_were_full and not follow and 0 < len(records) < PAGE
     if not is_beyond_doubt and not is_whole(came):
         raise PullIncomplete(f"{what}: the listing ended after {came} records, which are fewer than Snyk counts")
 

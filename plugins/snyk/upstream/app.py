@@ -1,12 +1,13 @@
 """The stand-in as a Flask app: credentials, dispatch, error bodies, faults, and the controls that tests and demos use."""
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from flask import Flask, Response, g, jsonify, request
 from werkzeug.exceptions import HTTPException
+from werkzeug.routing import Map, Rule
 
 from core import clock
 from core.testing import faults as kit
@@ -18,16 +19,16 @@ _CODES = {400: "SNYK-0003", 401: "SNYK-0005", 429: "SNYK-0001", 500: "SNYK-9999"
 _DETAILS = {401: "Authentication failed", 403: "Forbidden", 429: "Too many requests", 500: "Internal error", 503: "Unavailable"}
 _PAGE = "<!doctype html><title>Snyk stand-in</title><h1>Snyk stand-in</h1><p>The real service shows a page here.</p>"
 _KIND = "application/vnd.api+json"
+#: made once for all apps, since Flask compiles the rules of each app anew
+_ROUTES = Map([*(Rule(f"/rest{route.path}", endpoint=route, methods=["GET"]) for route in rest.ROUTES),
+               *(Rule(f"/v1{route.path}", endpoint=route, methods=[route.method]) for route in v1.ROUTES)])
 
 
 def create_app(world: World) -> Flask:
     """A region of Snyk that holds this world."""
     app = Flask("snyk-stand-in")
     app.json.sort_keys = False  # type: ignore[attr-defined]
-    for route in rest.ROUTES:
-        app.add_url_rule(f"/rest{route.path}", route.name, _rest_view(world, route))
-    for old in v1.ROUTES:
-        app.add_url_rule(f"/v1{old.path}", f"{old.method} {old.path}", _v1_view(world, old), methods=[old.method])
+    app.add_url_rule("/<any(rest, v1):api>/<path:path>", "api", lambda **_: _dispatched(world), methods=["GET", "POST", "PUT", "DELETE"])
     app.add_url_rule("/oauth2/token", "oauth2/token", lambda: _oauth_token(world), methods=["POST"])
     controls = kit.controls(world.faults, world.calls)
     controls.add_url_rule("/tests", "tests", lambda: _test_project(world), methods=["POST"])
@@ -40,25 +41,28 @@ def create_app(world: World) -> Flask:
     return app
 
 
-def _rest_view(world: World, route: rest.Route) -> Callable[..., Response]:
-    def view(**named: str) -> Response:
-        spoilt = _begun(world, route.name, {*named.values(), request.args.get("scan_item.id", "")})
-        if spoilt is not None:
-            return spoilt
-        call = _call(world)
-        g.headers = check_version(call, route.since, route.stability)
-        check_parameters(call, route.parameters)
-        return _answered(route.view(call, **named))
-
-    return view
+def _dispatched(world: World) -> Response:
+    route, named = _ROUTES.bind_to_environ(request.environ).match()
+    return _rest(world, route, named) if isinstance(route, rest.Route) else _v1(world, route, named)
 
 
-def _v1_view(world: World, route: v1.Route) -> Callable[..., Response]:
-    def view(**named: str) -> Response:
-        spoilt = _begun(world, route.name, set(named.values()))
-        return spoilt if spoilt is not None else jsonify(route.view(replace(_call(world), body=request.get_json(silent=True)), **named))
+def _rest(world: World, route: rest.Route, named: Mapping[str, str]) -> Response:
+    spoilt = _begun(world, route.name, {*named.values(), request.args.get("scan_item.id", "")})
+    if spoilt is not None:
+        return spoilt
+    call = _call(world)
+    g.headers = check_version(call, route.since, route.stability)
+    check_parameters(call, route.parameters)
+    response = jsonify(route.view(call, **named))
+    response.content_type = _KIND
+    return response
 
-    return view
+
+def _v1(world: World, route: v1.Route, named: Mapping[str, str]) -> Response:
+    spoilt = _begun(world, route.name, set(named.values()))
+    if spoilt is not None:
+        return spoilt
+    return jsonify(route.view(replace(_call(world), body=request.get_json(silent=True)), **named))
 
 
 def _begun(world: World, name: str, named: set[str]) -> Response | None:
@@ -116,12 +120,6 @@ def _test_project(world: World) -> tuple[Response, int] | Response:
         return jsonify(deliveries=webhooks.tested(world, str((request.get_json(silent=True) or {}).get("project"))))
     except KeyError as problem:
         return jsonify(message=f"No such project: {problem}"), 404
-
-
-def _answered(answer: Any) -> Response:
-    response = jsonify(answer)
-    response.content_type = _KIND
-    return response
 
 
 def _refused(problem: Refused) -> Response:

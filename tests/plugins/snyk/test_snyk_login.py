@@ -9,6 +9,7 @@ from flask import Flask, request
 from core import clock
 from core.hooks.failures import LoginRejected, UpstreamUnavailable, WrongService
 from core.http.upstream import Upstream
+from core.logs import REDACTED, redact
 from plugins.snyk.login import OAuthLogin, TokenFacts, login, token_facts
 from plugins.snyk.upstream import Issue, Organization, Project, Token, World, create_app
 from tests.plugins.snyk.worlds import HURRIED
@@ -36,6 +37,12 @@ def test_a_newer_token_tells_its_region_and_its_end():
 @pytest.mark.parametrize("value", ["snyk_uat.1a2b3c4d.????.x", "snyk_uat.1a2b3c4d.abc.x", newer_token(h=5, e="soon")])
 def test_a_token_that_cannot_be_read_tells_nothing(value):
     assert token_facts(value) == TokenFacts()
+
+
+@pytest.mark.parametrize("value", [newer_token(h="snyk.io"), "5b1c6e0a-0000-4000-8000-000000000001"])
+def test_logs_know_the_shape_of_tokens(value):
+    assert redact(f"Authorization: token {value}") == f"Authorization: token {REDACTED}"
+    assert redact("project 5b1c6e0a-0000-4000-8000-000000000001 of Snyk").startswith("project 5b1c")
 
 
 @pytest.fixture
