@@ -9,7 +9,8 @@ import logging
 import os
 import socket
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -20,8 +21,9 @@ from peewee import chunked
 from core import audit, clock
 from core.assets import catalog
 from core.assets.models import Asset
-from core.connections import brake, health, runs
-from core.connections.models import Connection, Run, RunChange
+from core.connections import brake, origins, runs
+from core.connections.models import Run, RunChange
+from core.connections.origins import Origin
 from core.db import atomic, db
 from core.db.bulk import bulk_insert
 from core.db.texts import key_of
@@ -55,19 +57,23 @@ class _Work:
 
     deployment: Deployment
     run: Run
-    connection: Connection
+    origin: Origin
     worker: str
-    actor: str
     counts: dict[str, int]
+    state: str = "running"
     problems: list[dict[str, str]] = field(default_factory=list)
     failed_assets: int = 0
+
+    @property
+    def actor(self) -> str:
+        return self.origin.actor
 
     def claim(self, **columns: Any) -> None:
         """Renew the claim, writing progress with it, inside the caller's transaction.
 
         :raises RunLost: when the run is no longer ours; the transaction must not commit.
         """
-        mine = (Run.id == self.run.id) & (Run.worker == self.worker) & (Run.state == "running")
+        mine = (Run.id == self.run.id) & (Run.worker == self.worker) & (Run.state == self.state)
         if not Run.update(heartbeat_at=clock.now(), counts=self.counts, **columns).where(mine).execute():
             raise RunLost(self.run.id)
 
@@ -81,11 +87,14 @@ class _Work:
             self.problems.append({"asset": asset, "code": problem.code, "message": str(problem)})
 
 
-def execute(deployment: Deployment, run_id: str) -> None:
-    """Do all that is left of the run; returns without doing anything when another worker has it."""
+def execute(deployment: Deployment, run_id: str, origin_of: Callable[[Deployment, Run], Origin | None] = origins.of_connection) -> None:
+    """Do all that is left of the run; returns without doing anything when another worker has it.
+
+    :param origin_of: finds where the run's data comes from; None when that is gone.
+    """
     token = context.set({**context.get(), "run": run_id})
     try:
-        work = _claimed(deployment, run_id)
+        work = _claimed(deployment, run_id, origin_of)
         if work is not None:
             context.set({**context.get(), "customer": work.run.customer_id})
             with _heartbeat(work):
@@ -98,9 +107,12 @@ def execute(deployment: Deployment, run_id: str) -> None:
         context.reset(token)
 
 
-def _claimed(deployment: Deployment, run_id: str) -> _Work | None:
-    now = clock.now()
-    worker = new_id(f"{socket.gethostname()[:60]}-{os.getpid()}")
+def _worker_name() -> str:
+    return new_id(f"{socket.gethostname()[:60]}-{os.getpid()}")
+
+
+def _claimed(deployment: Deployment, run_id: str, origin_of: Callable[[Deployment, Run], Origin | None]) -> _Work | None:
+    now, worker = clock.now(), _worker_name()
     dead = now - int(deployment.settings.run_lease_seconds * clock.SECOND)
     free = (Run.state == "queued") | ((Run.state == "running") & (Run.heartbeat_at < dead))
     with atomic():
@@ -109,11 +121,11 @@ def _claimed(deployment: Deployment, run_id: str) -> _Work | None:
     if not taken:
         return None
     run = Run.get_by_id(run_id)
-    connection = Connection.get_or_none(Connection.id == run.connection_id)
-    if connection is None:
+    origin = origin_of(deployment, run)
+    if origin is None:
         _end(run, "failed", reason_code="connection_removed", reason="The connection was removed")
         return None
-    return _Work(deployment, run, connection, worker, f"sync:{run.source}", dict(run.counts))
+    return _Work(deployment, run, origin, worker, dict(run.counts))
 
 
 def _carry_out(work: _Work) -> None:
@@ -134,39 +146,55 @@ def _carry_out(work: _Work) -> None:
 
 
 def _pull(work: _Work) -> None:
-    runs.supersede_held(work.connection.id, work.run.id)
-    with atomic():
-        work.claim(phase="catalog", done=0, of_how_many=None, problems=[])
-        RunChange.delete().where(RunChange.run == work.run.id).execute()  # of an attempt that died
-    work.counts.update(unchanged=0, unmapped=0)
-    pull, upstreams = _opened(work)
-    assets, whole = _catalog(work, pull)
-    _findings(work, pull, assets)
-    work.counts["requests"] = sum(upstream.calls for upstream in upstreams)
-    if whole:
-        _note_vanished(work, {asset_id for asset_id, _ in assets})
-    plan = brake.planned(work.run, work.counts, [asset_id for asset_id, _ in assets], whole=whole)
+    plan = _gathered(work)
     if plan.is_held(work.deployment.settings.brake_share):
         _hold(work, plan)
     else:
         _apply(work)
 
 
-def _opened(work: _Work) -> tuple[Pull, list[Any]]:
-    from core.connections import service  # service asks for runs, whose jobs come here
+def _gathered(work: _Work) -> brake.Plan:
+    """Store what the origin has; note what is to be closed and pruned."""
+    with atomic():
+        work.claim(phase="catalog", done=0, of_how_many=None, problems=[])
+        RunChange.delete().where(RunChange.run == work.run.id).execute()  # of an attempt that died
+    work.counts.update(unchanged=0, unmapped=0)
+    pull, upstreams = work.origin.open(work.run, work.progress)
+    runs.supersede_held(work.run)
+    assets, whole = _catalog(work, pull)
+    _findings(work, pull, assets)
+    work.counts["requests"] = sum(upstream.calls for upstream in upstreams)
+    if whole:
+        _note_vanished(work, {asset_id for asset_id, _ in assets})
+    return brake.planned(work.run, work.counts, [asset_id for asset_id, _ in assets], whole=whole)
 
-    return service.open_pull(work.deployment, work.connection, actor=work.actor)
+
+@contextmanager
+def rehearsed(deployment: Deployment, run: Run, origin: Origin) -> Iterator[tuple[Mapping[str, int], brake.Plan]]:
+    """What a run would do, for somebody to look at in the block: everything is in the database but the closings, which are noted
+    as they are for a held run. Then all of it is undone; nobody else ever sees it.
+
+    :param run: to be inserted, in a state that is no unfinished one.
+    """
+    with atomic() as transaction:
+        try:
+            run.worker = _worker_name()
+            run.save(force_insert=True)
+            work = _Work(deployment, run, origin, run.worker, {}, state=run.state)
+            plan = _gathered(work)
+            yield work.counts, plan
+        finally:
+            transaction.rollback()
 
 
 def _catalog(work: _Work, pull: Pull) -> tuple[list[tuple[str, AssetDraft]], bool]:
     """The assets to pull, and whether they are the whole catalog. Ends with every asset stored."""
     keys = work.run.asset_keys
     drafts = _guarded(pull.catalog, AssetDraft) if keys is None else _named(work, pull, keys)
-    owner = catalog.Owner(work.connection.customer_id, work.connection.id, work.connection.source, work.connection.group_id)
     found: dict[str, tuple[str, AssetDraft]] = {}
     for batch in chunked(drafts, catalog.BATCH):
         with atomic():
-            ids = catalog.store(owner, batch, lambda kind: _discipline(work, kind))
+            ids = catalog.store(work.origin.owner, batch, lambda kind: _discipline(work, kind))
             work.claim(done=len(found))
         found.update((draft.key, (ids[key_of(draft.key)], draft)) for draft in batch)
     return list(found.values()), keys is None
@@ -192,7 +220,8 @@ def _named(work: _Work, pull: Pull, keys: Sequence[str]) -> Iterator[AssetDraft]
 
 
 def _findings(work: _Work, pull: Pull, assets: Sequence[tuple[str, AssetDraft]]) -> None:
-    work.progress(phase="findings", done=0, of_how_many=len(assets))
+    in_all = work.origin.findings_in_all
+    work.progress(phase="findings", done=0, of_how_many=len(assets) if in_all is None else in_all)
     in_a_row = 0
     for done, (asset_id, draft) in enumerate(assets, 1):
         try:
@@ -206,7 +235,7 @@ def _findings(work: _Work, pull: Pull, assets: Sequence[tuple[str, AssetDraft]])
                 raise
             log.warning("asset %s: %s", draft.key, problem)
             work.note_problem(draft.key, problem)
-        work.progress(done=done, problems=work.problems)
+        work.progress(problems=work.problems, **({"done": done} if in_all is None else {}))
 
 
 def _one_asset(work: _Work, pull: Pull, asset_id: str, draft: AssetDraft) -> None:
@@ -229,7 +258,10 @@ def _one_asset(work: _Work, pull: Pull, asset_id: str, draft: AssetDraft) -> Non
 def _count(work: _Work, written: Written) -> None:
     for name in Written.__slots__:
         work.counts[name] = work.counts.get(name, 0) + getattr(written, name)
-    work.claim()
+    if work.origin.findings_in_all is None:
+        work.claim()
+    else:
+        work.claim(done=sum(work.counts.get(name, 0) for name in Written.__slots__))
 
 
 def _note_unmapped(work: _Work, writer: AssetWriter, asset: Asset, unmapped: Sequence[Unmapped]) -> bool:
@@ -253,13 +285,13 @@ def _note_closings(work: _Work, asset: Asset, findings: Iterator[int]) -> None:
 
 def _note_vanished(work: _Work, mentioned: set[str]) -> None:
     """Note for pruning the assets that a complete catalog no longer has."""
-    there = Asset.select(Asset.id).where(Asset.customer_id == work.connection.customer_id, Asset.connection_id == work.connection.id,
+    there = Asset.select(Asset.id).where(Asset.customer_id == work.run.customer_id, Asset.connection_id == work.run.connection_id,
                                          Asset.pruned_at.is_null())
     gone = [asset_id for (asset_id,) in there.tuples() if asset_id not in mentioned]
     with atomic():
         work.claim()
         bulk_insert(RunChange, ("customer_id", "run_id", "asset_id", "finding_id"),
-                    [(work.connection.customer_id, work.run.id, asset_id, None) for asset_id in gone])
+                    [(work.run.customer_id, work.run.id, asset_id, None) for asset_id in gone])
 
 
 def _apply(work: _Work) -> None:
@@ -287,7 +319,7 @@ def _finish(work: _Work) -> None:
     reason = f"{work.failed_assets} assets could not be pulled; their findings were left as they are" if work.failed_assets else ""
     work.claim(phase="done", state=state, finished_at=clock.now(), problems=work.problems or work.run.problems,
                reason_code="assets_failed" if work.failed_assets else "", reason=reason)
-    health.after_run(work.connection, "ok" if not work.failed_assets else "failing", "assets_failed" if work.failed_assets else "", reason)
+    work.origin.ended(work.run, "ok" if not work.failed_assets else "failing", "assets_failed" if work.failed_assets else "", reason)
     audit.record("run.finished", actor=work.actor, target=work.run.id, customer_id=work.run.customer_id,
                  details={"state": state, **work.counts})
     _follow_up(work)
@@ -297,7 +329,7 @@ def _hold(work: _Work, plan: brake.Plan) -> None:
     with atomic():
         work.claim(state="held", phase="closing", plan=plan.told(), finished_at=clock.now(), problems=work.problems,
                    reason_code="held", reason=plan.sentence())
-        health.after_run(work.connection, "needs_attention", "held", plan.sentence())
+        work.origin.ended(work.run, "needs_attention", "held", plan.sentence())
         audit.record("run.held", actor=work.actor, target=work.run.id, customer_id=work.run.customer_id, details=plan.told())
         _follow_up(work)
     log.warning("the run is held: %s", plan.sentence())
@@ -308,7 +340,7 @@ def _fail(work: _Work, problem: ConnectorError) -> None:
     with atomic():
         work.claim(state="failed", finished_at=clock.now(), reason_code=problem.code, reason=str(problem), problems=work.problems)
         RunChange.delete().where(RunChange.run == work.run.id).execute()
-        health.after_run(work.connection, "needs_attention" if problem.needs_attention else "failing", problem.code, str(problem))
+        work.origin.ended(work.run, "needs_attention" if problem.needs_attention else "failing", problem.code, str(problem))
         audit.record("run.failed", actor=work.actor, target=work.run.id, customer_id=work.run.customer_id,
                      details={"code": problem.code, "reason": str(problem)})
         _follow_up(work)
@@ -323,7 +355,7 @@ def _follow_up(work: _Work) -> None:
     def ask() -> None:
         keys = Run.select(Run.follow_up).where(Run.id == work.run.id).scalar()
         if keys:
-            runs.request_sync(work.deployment, work.connection, trigger="webhook", requested_by="webhook", asset_keys=keys)
+            work.origin.go_on_with(keys)
     db.obj.after_commit(ask)
 
 

@@ -3,6 +3,7 @@
 from core import deployment
 
 EXECUTE_RUN = "core.connections.jobs.execute_run"
+EXECUTE_IMPORT = "core.imports.jobs.execute_import"  # an area above this one
 
 
 def execute_run(run_id: str) -> None:

@@ -6,6 +6,7 @@ from core.db import InstantField, JsonField, Model
 from core.scope import Scope
 
 UNFINISHED = ("queued", "running")
+IMPORT = "import"  # the trigger of a run whose data comes from an uploaded report
 STATES = (*UNFINISHED, "succeeded", "partial", "failed", "held", "discarded")
 
 
@@ -45,11 +46,11 @@ class Run(Model):
     customer_id = peewee.CharField(32)
     connection_id = peewee.CharField(32)
     source = peewee.CharField(32)
-    trigger = peewee.CharField(16)  # person | schedule | webhook | command
+    trigger = peewee.CharField(16)  # person | schedule | webhook | command | import
     requested_by = peewee.CharField(255)
     asset_keys = JsonField(null=True)  # null: everything; else these assets alone
     state = peewee.CharField(16)  # one of STATES
-    phase = peewee.CharField(16, default="")  # catalog | findings | closing | done
+    phase = peewee.CharField(16, default="")  # reading (an import's) | catalog | findings | closing | done
     done = peewee.IntegerField(default=0)
     of_how_many = peewee.IntegerField(null=True)
     counts = JsonField(default=dict)

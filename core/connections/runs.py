@@ -8,8 +8,8 @@ import peewee
 from redis.exceptions import RedisError
 
 from core import audit, clock
-from core.connections.jobs import EXECUTE_RUN
-from core.connections.models import UNFINISHED, Connection, Run, RunChange
+from core.connections.jobs import EXECUTE_IMPORT, EXECUTE_RUN
+from core.connections.models import IMPORT, UNFINISHED, Connection, Run, RunChange
 from core.db import atomic, is_unique_violation
 from core.deployment import Deployment
 from core.errors import Conflict, NotFound
@@ -26,20 +26,23 @@ def request_sync(deployment: Deployment, connection: Connection, *, trigger: str
 
     :param asset_keys: the assets to sync; None for everything. Keys that come while a run is under way are synced after it.
     """
-    run = _recorded(connection, trigger, requested_by, list(asset_keys) if asset_keys else None)
+    run = recorded(connection.customer_id, connection.id, connection.source, trigger=trigger, requested_by=requested_by,
+                   asset_keys=list(asset_keys) if asset_keys else None)
     if run is None:
         run = _joined(connection, asset_keys)
     enqueue(deployment, run)
     return run
 
 
-def _recorded(connection: Connection, trigger: str, requested_by: str, asset_keys: list[str] | None) -> Run | None:
+def recorded(customer_id: str, connection_id: str, source: str, *, trigger: str, requested_by: str,
+             asset_keys: list[str] | None = None) -> Run | None:
+    """A new run that waits for a worker; None while one of the same connection is unfinished."""
     try:
         with atomic():
-            run = Run.create(id=new_id("run"), customer_id=connection.customer_id, connection_id=connection.id, source=connection.source,
-                             trigger=trigger, requested_by=requested_by, asset_keys=asset_keys, state="queued", requested_at=clock.now())
-            audit.record("run.requested", actor=requested_by, target=run.id, customer_id=connection.customer_id,
-                         details={"source": connection.source, "trigger": trigger, "assets": asset_keys})
+            run = Run.create(id=new_id("run"), customer_id=customer_id, connection_id=connection_id, source=source, trigger=trigger,
+                             requested_by=requested_by, asset_keys=asset_keys, state="queued", requested_at=clock.now())
+            audit.record("run.requested", actor=requested_by, target=run.id, customer_id=customer_id,
+                         details={"source": source, "trigger": trigger, "assets": asset_keys})
             return run
     except peewee.IntegrityError as problem:
         if not is_unique_violation(problem):
@@ -62,7 +65,7 @@ def _joined(connection: Connection, asset_keys: Sequence[str] | None) -> Run:
 def enqueue(deployment: Deployment, run: Run) -> bool:
     """Put the run's job on the queue. False when Redis is away: the run stays recorded, and the scheduler enqueues it later."""
     try:
-        deployment.queue.enqueue(EXECUTE_RUN, job_id(run), {"run_id": run.id})
+        deployment.queue.enqueue(EXECUTE_IMPORT if run.trigger == IMPORT else EXECUTE_RUN, job_id(run), {"run_id": run.id})
     except RedisError as problem:
         log.warning("run %s waits: the queue is not reachable (%s)", run.id, type(problem).__name__)
         return False
@@ -113,22 +116,25 @@ def _decide(run: Run, state: str, actor: str, action: str, **columns: Any) -> No
         audit.record(action, actor=actor, target=run.id, customer_id=run.customer_id, details=run.plan)
 
 
-def supersede_held(connection_id: str, by: str) -> None:
-    """A newer run makes what older held ones found out of date."""
-    held = [row.id for row in Run.select(Run.id).where(Run.connection_id == connection_id, Run.state == "held")]
+def supersede_held(by: Run) -> None:
+    """A newer run makes what older held ones found out of date; an import only those of the same assets."""
+    older = Run.select(Run.id, Run.asset_keys).where(Run.connection_id == by.connection_id, Run.state == "held", Run.id != by.id)
+    held = [row.id for row in older if by.trigger != IMPORT or {*(by.asset_keys or ())} & {*(row.asset_keys or ())}]
     if held:
         with atomic():
-            outdated = {"state": "discarded", "decided_by": by, "reason": f"superseded by {by}"}
+            outdated = {"state": "discarded", "decided_by": by.id, "reason": f"superseded by {by.id}"}
             Run.update(outdated).where(Run.id.in_(held), Run.state == "held").execute()
             RunChange.delete().where(RunChange.run.in_(held)).execute()
 
 
-def listing(scope: Scope, *, source: str | None = None, states: Iterable[str] = (), before: tuple[int, str] | None = None,
-            limit: int = 50) -> list[Run]:
+def listing(scope: Scope, *, source: str | None = None, trigger: str | None = None, states: Iterable[str] = (),
+            before: tuple[int, str] | None = None, limit: int = 50) -> list[Run]:
     """The newest runs first; ``before`` has ``requested_at`` and id of the last one of the page before."""
     query = Run.within(scope).order_by(Run.requested_at.desc(), Run.id.desc()).limit(limit)
     if source:
         query = query.where(Run.source == source)
+    if trigger:
+        query = query.where(Run.trigger == trigger)
     if states:
         query = query.where(Run.state.in_(list(states)))
     if before is not None:

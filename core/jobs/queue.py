@@ -16,7 +16,7 @@ from rq.exceptions import DuplicateJobError, NoSuchJobError
 from rq.job import Job, JobStatus
 
 #: every function that a job may name
-ALLOWED = frozenset({"core.connections.jobs.execute_run"})
+ALLOWED = frozenset({"core.connections.jobs.execute_run", "core.imports.jobs.execute_import"})
 
 NAME = "stockade"
 SERIALIZER = "json"
