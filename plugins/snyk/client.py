@@ -76,13 +76,17 @@ class SnykClient:
         """The organization with this id or slug.
 
         :raises OrganizationUnknown: when there is none, or it is hidden.
+        :raises PermissionMissing: when it may not be read.
         """
         try:
             if _UUID.fullmatch(name):
                 return self._one(f"/rest/orgs/{name}", {}, f"organization '{name}'")
             found = self._data(self._get("/rest/orgs", {"slug": name, "limit": _FEWEST}), f"organization '{name}'")
-        except (NotThere, UpstreamRefused, PermissionMissing):
+        except (NotThere, UpstreamRefused):
             found = []
+        except PermissionMissing as problem:
+            raise PermissionMissing(f"The credential may not read organization '{name}': it needs the permission org.read there, and "
+                                    f"a plan with access to the API ({problem})") from None
         for record in found:
             if (record.get("attributes") or {}).get("slug") == name:
                 return record
@@ -131,7 +135,7 @@ class SnykClient:
         try:
             found = self._data(self._get(f"/rest/groups/{_quoted(group)}/issues", query), "the issues of a group")
             return str(found[0]["relationships"]["organization"]["data"]["id"]) if found else ""
-        except (NotThere, PermissionMissing, UpstreamRefused, KeyError, TypeError):
+        except (NotThere, PermissionMissing, UpstreamRefused, AnswerInvalid, KeyError, TypeError):
             return ""
 
     def issues(self, organization: Organization, project: str = "", *, status: str = "open", kind: str = "",

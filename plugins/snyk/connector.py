@@ -3,11 +3,9 @@
 import hashlib
 import hmac
 import json
-import logging
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from itertools import chain
 from typing import Any
 
 from core import clock
@@ -34,6 +32,7 @@ from core.hooks.failures import (
     SettingsInvalid,
 )
 from plugins.snyk.client import OrganizationForbidden, SnykClient
+from plugins.snyk.issues import Ignores, Issues
 from plugins.snyk.login import login
 from plugins.snyk.mapper import (
     LICENSE,
@@ -43,7 +42,6 @@ from plugins.snyk.mapper import (
     is_active,
     is_license,
     project_of,
-    reason_of,
     to_asset,
     to_finding,
     to_organization,
@@ -52,9 +50,6 @@ from plugins.snyk.mapper import (
 from plugins.snyk.pages import Record
 from plugins.snyk.places import Organization
 from plugins.snyk.settings import SnykSettings, chosen_address, chosen_organizations, pages_address
-from plugins.snyk.shelf import Shelf
-
-log = logging.getLogger(__name__)
 
 _EVENT, _SIGNATURE = "x-snyk-event", "x-hub-signature"
 _WARN_BEFORE = 14 * clock.DAY  # newer tokens live for ninety days at most
@@ -108,7 +103,7 @@ class SnykPull:
         self._with_licenses = bool(settings.get("include_licenses"))
         self._with_resolved = bool(settings.get("include_resolved"))
         self._with_reasons = bool(settings.get("ignore_reasons", True))
-        self._issues = _Issues(self._client, self._with_resolved)
+        self._issues = Issues(self._client, self._with_resolved)
         self._rules: dict[str, RuleDraft] = {}
 
     def check(self) -> CheckResult:
@@ -137,19 +132,19 @@ class SnykPull:
             licenses = self._licenses(organization)
             self._issues.expect(organization, sum(sum(counted_issues(record).values()) for record in projects.values()))
             for key, record in projects.items():
-                yield to_asset(record, organization, self._links, licenses[key])
+                yield self._draft(record, organization, licenses[key])
 
     def asset(self, key: str) -> AssetDraft:
         organization, record = self._found(key)
         if not is_active(record):
             raise NotThere(f"project '{key}' is deactivated in Snyk")
-        return to_asset(record, organization, self._links, self._licenses(organization, key)[key])
+        return self._draft(record, organization, self._licenses(organization, key)[key])
 
     def findings(self, asset: AssetDraft) -> Iterator[FindingDraft | Unmapped]:
         if not asset.attributes.get("organization"):
             asset = self.asset(asset.key)  # a key alone does not say where to ask
         organization, project = self._organization_of(asset), project_of(asset)
-        ignores = _Ignores(self._client, organization, project.id, asked=self._with_reasons)
+        ignores = Ignores(self._client, organization, project.id, asked=self._with_reasons)
         self._rules = {}
         records = self._issues.of(organization, project.id, asset.attributes.get("issue_counts") or {})
         wanted = records if self._with_licenses else (record for record in records if not is_license(record))
@@ -168,6 +163,13 @@ class SnykPull:
             raise PermissionMissing(f"{problem}. To do without it, name the organizations to pull") from None
         except (KeyError, TypeError):
             raise AnswerInvalid(f"A project of organization '{organization.slug}' lacks its id or its attributes") from None
+
+    def _draft(self, record: Record, organization: Organization, licenses: Mapping[str, int]) -> AssetDraft:
+        try:
+            return to_asset(record, organization, self._links, licenses)
+        except (KeyError, TypeError, ValueError, AttributeError) as problem:
+            raise AnswerInvalid(f"Project '{record['id']}' of organization '{organization.slug}' cannot be read: "
+                                f"{type(problem).__name__}: {problem}") from None
 
     @cached_property
     def _organizations(self) -> tuple[Organization, ...]:
@@ -215,7 +217,9 @@ class SnykPull:
                 if is_license(issue) and not issue["attributes"].get("ignored"):
                     key = issue["relationships"]["scan_item"]["data"]["id"]
                     counts[key][issue["attributes"].get("effective_severity_level") or "info"] += 1
-        except (OrganizationForbidden, KeyError, TypeError):
+        except (ConnectorError, KeyError, TypeError) as problem:
+            if isinstance(problem, ConnectorError) and not problem.asset_only:
+                raise
             return defaultdict(Counter)  # a fact worth showing, but not one worth failing for
         return counts
 
@@ -239,86 +243,11 @@ class SnykPull:
         facts = asset.attributes
         return Organization(facts["organization"], facts.get("organization_slug") or facts["organization"], "")
 
-    def _finding(self, record: Record, project: Project, ignores: "_Ignores") -> FindingDraft:
+    def _finding(self, record: Record, project: Project, ignores: Ignores) -> FindingDraft:
         finding = to_finding(record, project, self._links, ignores.reason(record))
         if finding.rule and finding.rule not in self._rules:
             self._rules[finding.rule] = to_rule(finding, self._links)
         return finding
-
-
-class _Issues:
-    """Issues by project, with as few requests as there is a way: a pull of everything reads each organization once.
-
-    When that does not work, its projects are asked for one by one, so that one bad page costs one project and not all.
-    """
-
-    def __init__(self, client: SnykClient, with_resolved: bool) -> None:
-        self._client, self._with_resolved = client, with_resolved
-        self._expected: dict[str, int] = {}
-        self._one_by_one: set[str] = set()
-        self._forbidden: dict[str, OrganizationForbidden] = {}
-        self._shelf: tuple[str, Shelf] | None = None
-
-    def expect(self, organization: Organization, open_issues: int) -> None:
-        """Say that all projects of an organization are going to be asked for, and how many open issues Snyk counts in them."""
-        self._expected[organization.id] = open_issues
-
-    def of(self, organization: Organization, project: str, counts: Mapping[str, int]) -> Iterator[Any]:
-        """The issues of one project.
-
-        :param counts: its open issues by severity, as Snyk counts them.
-        """
-        if organization.id in self._forbidden:
-            raise self._forbidden[organization.id]
-        if organization.id in self._expected and organization.id not in self._one_by_one:
-            shelf = self._shelved(organization)
-            if shelf is not None:
-                return shelf.of(project)
-        return self._of_project(organization, project, sum(counts.values()))
-
-    def _shelved(self, organization: Organization) -> Shelf | None:
-        """All issues of the organization; None when they could not be read at one go."""
-        if self._shelf is None or self._shelf[0] != organization.id:
-            self._shelf = None  # one at a time, since an organization may be large
-            try:
-                self._shelf = organization.id, Shelf(self._read(organization, "", self._expected[organization.id]))
-            except OrganizationForbidden as problem:
-                self._forbidden[organization.id] = problem
-                raise
-            except ConnectorError as problem:
-                if not problem.asset_only:
-                    raise
-                log.warning("organization %s: asking project by project: %s", organization.slug, problem)
-                self._one_by_one.add(organization.id)
-                return None
-        return self._shelf[1]
-
-    def _of_project(self, organization: Organization, project: str, counted: int) -> Iterator[Any]:
-        none = True
-        for issue in self._read(organization, project, counted):
-            none = False
-            yield issue
-        if none:
-            self._client.project(organization, project)  # a project that is gone is answered like one without issues
-
-    def _read(self, organization: Organization, project: str, counted: int) -> Iterator[Any]:
-        still_open = self._client.issues(organization, project, is_whole=lambda came: came >= counted)
-        return chain(still_open, self._client.issues(organization, project, status="resolved") if self._with_resolved else ())
-
-
-class _Ignores:
-    """Why issues of one project are ignored; asked for when the first ignored one is met, if at all."""
-
-    def __init__(self, client: SnykClient, organization: Organization, project: str, *, asked: bool) -> None:
-        self._client, self._organization, self._project, self._asked = client, organization, project, asked
-
-    def reason(self, issue: Record) -> Mapping[str, Any] | None:
-        facts = issue["attributes"]
-        return reason_of(self._all, issue) if facts["ignored"] and facts["status"] != "resolved" else None
-
-    @cached_property
-    def _all(self) -> Mapping[str, Any]:
-        return (self._client.ignores(self._organization, self._project) if self._asked else None) or {}
 
 
 def _verify_signature(secret: str, given: str, body: bytes) -> None:

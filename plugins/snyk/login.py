@@ -15,6 +15,7 @@ from core.hooks.failures import AnswerInvalid, LoginRejected, NotThere, Upstream
 _TOKEN_PATH = "/oauth2/token"  # noqa: S105 - a path
 _ACCEPTED = "application/vnd.api+json, application/json;q=0.9"
 _RENEWED_BEFORE = 60.0  # seconds before it ends, or the last tenth of a life that is shorter
+_LATEST = 250_000_000_000  # seconds; no date is later than the year 9999
 _SELF_TELLING = re.compile(r"snyk_(?:uat|sat)\.[a-z0-9]{8}\.([A-Za-z0-9_-]+)\.[A-Za-z0-9_-]+")
 _JWT = re.compile(r"eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*")
 
@@ -37,7 +38,8 @@ def token_facts(token: str) -> TokenFacts:
         host, ends = told.get("h"), told.get("e")
     except (ValueError, binascii.Error, AttributeError):
         return TokenFacts()
-    return TokenFacts(host if isinstance(host, str) else "", int(ends * 1000) if isinstance(ends, int | float) else None)
+    is_date = isinstance(ends, int | float) and 0 < ends < _LATEST
+    return TokenFacts(host if isinstance(host, str) else "", int(ends * 1000) if is_date else None)
 
 
 class TokenLogin:

@@ -132,6 +132,11 @@ def is_license(issue: Any) -> bool:
     return isinstance(facts, dict) and facts.get("type") == LICENSE
 
 
+def is_ignored(issue: Record) -> bool:
+    """Whether it is open and somebody decided in Snyk to live with it."""
+    return _is_ignored(issue["attributes"])
+
+
 def to_finding(issue: Record, project: Project, links: Links, ignored: Record | None) -> FindingDraft:
     """An issue of any type as a finding.
 

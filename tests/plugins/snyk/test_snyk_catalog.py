@@ -100,6 +100,22 @@ def test_license_issues_are_counted_apart(pull_of):
     assert all("license_issues" not in asset.attributes for asset in pull_of(held, include_licenses=True).catalog())
 
 
+def test_a_project_that_cannot_be_read_fails_the_catalog_by_name(pull_of):
+    held = acme(Project("p1", "app", type=None))
+    with pytest.raises(AnswerInvalid, match="Project 'p1' of organization 'acme' cannot be read"):
+        list(pull_of(held).catalog())
+
+
+def test_licenses_that_cannot_be_counted_are_not_worth_failing_for(pull_of):
+    held = acme(Project.holding("app", Issue("a"), Issue("lic", "license")))
+    held.faults.add("status", path="orgs/issues", status=500)
+    assert [asset.attributes.get("license_issues") for asset in pull_of(held).catalog()] == [None]
+    held.faults.clear()
+    held.faults.add("revoke", path="orgs/issues")
+    with pytest.raises(LoginRejected):
+        list(pull_of(held).catalog())
+
+
 def test_an_organization_without_projects_gives_an_empty_catalog(pull_of):
     assert list(pull_of(acme()).catalog()) == []
 

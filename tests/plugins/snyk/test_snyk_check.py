@@ -188,10 +188,9 @@ def test_a_permission_that_is_missing_in_the_organization_is_told(pull_of, permi
 
 
 def test_a_plan_without_access_to_the_api(pull_of):
-    with pytest.raises((PermissionMissing, OrganizationUnknown)):
-        pull_of(world(), Token(has_api=False)).check()
-    with pytest.raises(PermissionMissing):
-        pull_of(world(), Token(has_api=False), organizations="").check()
+    for settings in ({}, {"organizations": ""}, {"organizations": next(iter(world().organizations))}, {"group": GROUP}):
+        with pytest.raises(PermissionMissing):
+            pull_of(world(), Token(has_api=False), **settings).check()
 
 
 def test_a_token_that_sees_nothing(pull_of):

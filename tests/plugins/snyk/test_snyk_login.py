@@ -34,7 +34,10 @@ def test_a_newer_token_tells_its_region_and_its_end():
     assert token_facts(newer_token()) == token_facts("5b1c6e0a-0000-4000-8000-000000000001") == TokenFacts()
 
 
-@pytest.mark.parametrize("value", ["snyk_uat.1a2b3c4d.????.x", "snyk_uat.1a2b3c4d.abc.x", newer_token(h=5, e="soon")])
+@pytest.mark.parametrize("value", [
+    "snyk_uat.1a2b3c4d.????.x", "snyk_uat.1a2b3c4d.abc.x", newer_token(h=5, e="soon"), newer_token(e=float("inf")), newer_token(e=-1),
+    newer_token(e=10**30),
+])
 def test_a_token_that_cannot_be_read_tells_nothing(value):
     assert token_facts(value) == TokenFacts()
 
