@@ -140,7 +140,7 @@ def test_a_wait_longer_than_granted_ends_the_pull_and_says_how_long(pull_of, wor
 
 def test_a_page_that_comes_too_late_is_unreachable(pull_of, world):
     gate = threading.Event()
-    policy = UpstreamPolicy(allow=LOOPBACK, retries=0, read_timeout=0.2)
+    policy = UpstreamPolicy(allow=LOOPBACK, retries=0, read_timeout=0.5)
     pull = pull_of(world, policy=policy)
     assets = list(pull.catalog())
     world.faults.add("slow", path=ISSUES, gate=gate, seconds=10)

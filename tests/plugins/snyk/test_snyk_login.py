@@ -63,7 +63,7 @@ def test_an_oauth_client_fetches_its_token_once(serve, open_at, world):
 
 def test_an_oauth_token_is_renewed_before_it_ends(serve, open_at, world):
     client, secret = world.admit_client()
-    world.oauth_seconds = 0.5  # told as 0 whole seconds
+    world.oauth_seconds = 0.9  # told as 0 whole seconds
     pull = open_at(url=serve(create_app(world)), client_id=client, client_secret=secret)
     pull.check()
     assert world.calls["oauth2/token"] == world.calls.total() - world.calls["oauth2/token"] > 3
