@@ -34,12 +34,16 @@ class Quota:
 
     def fill(self, program, largest_file=0):
         self._limited = [psutil.Process(program.pid), *descendants(program.pid)]
-        for process in self._limited:
-            process.rlimit(psutil.RLIMIT_FSIZE, (largest_file, resource.RLIM_INFINITY))
+        self._limit(largest_file)
 
     def free(self):
+        _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+        self._limit(most)
+
+    def _limit(self, largest_file):
         for process in filter(psutil.Process.is_running, self._limited):
-            process.rlimit(psutil.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+            _, most = process.rlimit(psutil.RLIMIT_FSIZE)  # may be lowered by anybody, raised by root alone
+            process.rlimit(psutil.RLIMIT_FSIZE, (largest_file, most))
 
 
 class SmallDisk:
