@@ -33,7 +33,7 @@ def test_a_source_is_configured_validated_and_synced_with_live_progress(admin: P
     watch.expected = {400}
     enter(admin, site, ADMIN, site.northwind)
     admin.goto(site.url + "/integrations")
-    expect(admin.locator(".source")).to_contain_text("Not configured")
+    expect(admin.locator(".source", has_text="SonarQube")).to_contain_text("Not configured")
     admin.get_by_role("link", name="SonarQube").click()
 
     admin.get_by_label("Address", exact=True).fill(site.sonar_url)
@@ -170,7 +170,7 @@ def test_a_connection_is_removed_only_after_a_second_question(admin: Page, site:
     admin.get_by_text("Remove connection…").click()
     admin.get_by_role("button", name="Yes, remove it").click()
     expect(admin).to_have_url(site.url + "/integrations?notice=removed")
-    expect(admin.locator(".source")).to_contain_text("Not configured")
+    expect(admin.locator(".source", has_text="SonarQube")).to_contain_text("Not configured")
 
 
 def test_a_decision_that_comes_too_late_says_why_nothing_happened(admin: Page, site: Site, watch: Watch) -> None:
