@@ -2,12 +2,14 @@
 
 Six calls, one for each engine, find the scans of a hundred projects; one call sums up fifty scans. The sums hold results that
 somebody dismissed, so that a scan with such results costs one call more, as does one with API risks, whose sums hold
-SAST results a second time. Calls that need not wait for one another are made at once.
+SAST results a second time. What these calls answer holds as long as the sums of the scan stay as they are, and is remembered.
+Calls that need not wait for one another are made at once.
 """
 
+import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -24,6 +26,7 @@ from plugins.checkmarx.settings import account_of
 
 _SCANS_AT_ONCE = 50
 _CALLS_AT_ONCE = 6
+_REMEMBERED, _REMEMBERED_SECONDS = 5_000, 600.0
 T = TypeVar("T")
 
 
@@ -31,6 +34,9 @@ class CheckmarxLive:
     """Live totals of projects; see ``core.hooks.contracts.LiveTotals``. DAST has no sums to ask for, so its stored counts stay."""
 
     source = "checkmarx"
+
+    def __init__(self) -> None:
+        self._memory = Memory()
 
     def totals(self, settings: Mapping[str, Any], upstream: UpstreamMaker, asset_keys: Sequence[str],
                seconds: float) -> Mapping[str, LiveCounts]:
@@ -44,7 +50,32 @@ class CheckmarxLive:
         engines = [engine for engine in ENGINES if settings.get("include_api_security", True) or engine.name != API_SECURITY]
         projects = [key for key in asset_keys if not mapper.environment_of(key)]
         with _Race(seconds) as race:
-            return _Count(client, engines, race).of(projects)
+            return _Count(client, engines, race, self._memory).of(projects)
+
+
+class Memory:
+    """What sums of scans were corrected by, for a while. Shared by all customers: its keys hold the scan and all its sums, and no
+    secret is in it.
+
+    :param now: seconds of a clock that only goes forward.
+    """
+
+    def __init__(self, most: int = _REMEMBERED, seconds: float = _REMEMBERED_SECONDS, now: Callable[[], float] = time.monotonic) -> None:
+        self._most, self._seconds, self._now = most, seconds, now
+        self._lock = threading.Lock()
+        self._known: dict[Hashable, tuple[float, Counter[Severity]]] = {}
+
+    def get(self, key: Hashable) -> Counter[Severity] | None:
+        with self._lock:
+            at, counts = self._known.get(key, (0.0, None))
+            return counts if counts is not None and self._now() - at < self._seconds else None
+
+    def keep(self, key: Hashable, counts: Counter[Severity]) -> None:
+        with self._lock:
+            self._known.pop(key, None)
+            self._known[key] = self._now(), counts
+            while len(self._known) > self._most:
+                del self._known[next(iter(self._known))]  # the one that was kept first
 
 
 class _Race:
@@ -84,19 +115,21 @@ class _Race:
 class _Correction:
     """Something that the sums of a scan cannot tell and that is asked for by itself.
 
+    :ivar sums: stands for all that the sums of the scan say; as long as they say the same, the answer is the same.
     :ivar states: the states in which results are dismissed, as the scan spells them; none when it is about API risks.
     """
 
     project: str
     scan: str
+    sums: int
     states: tuple[str, ...] = ()
 
 
 class _Count:
     """Counts what is open in some projects."""
 
-    def __init__(self, client: CheckmarxClient, engines: Sequence[Engine], race: _Race) -> None:
-        self._client, self._engines, self._race = client, engines, race
+    def __init__(self, client: CheckmarxClient, engines: Sequence[Engine], race: _Race, memory: Memory) -> None:
+        self._client, self._engines, self._race, self._memory = client, engines, race, memory
 
     def of(self, projects: Sequence[str]) -> dict[str, LiveCounts]:
         signed_in = list(self._race.each(lambda login: login.api(), [self._client.login]))  # first, so that one token serves all calls
@@ -123,10 +156,28 @@ class _Count:
                    if all(scan.id in summaries for scan in told.by_engine.values())}
         needed = [need for project in counted for need in _corrections(project, found[project], self._engines, summaries)]
         missing = Counter(need.project for need in needed)
-        for need, counts in self._race.each(lambda need: self._corrected(need, found[need.project]), needed):
+        for need, counts in self._corrected(needed, found):
             counted[need.project].update(counts)
             missing[need.project] -= 1
         return {project: counts for project, counts in counted.items() if not missing[project]}
+
+    def _corrected(self, needed: Iterable[_Correction],
+                   found: Mapping[str, ProjectScans]) -> Iterator[tuple[_Correction, Counter[Severity]]]:
+        """Each correction with what to add to the project's counts, remembered or asked for; those not told in time are left out."""
+        asked = []
+        for need in needed:
+            counts = self._memory.get(self._key(need, found))
+            if counts is None:
+                asked.append(need)
+            else:
+                yield need, counts
+        for need, counts in self._race.each(lambda need: self._asked(need, found[need.project]), asked):
+            self._memory.keep(self._key(need, found), counts)
+            yield need, counts
+
+    def _key(self, need: _Correction, found: Mapping[str, ProjectScans]) -> Hashable:
+        engines = frozenset(engine for engine, scan in found[need.project].by_engine.items() if scan.id == need.scan)
+        return self._client.base, need.scan, engines, need.states, need.sums
 
     def _summaries(self, wanted: Sequence[str]) -> dict[str, Record]:
         found: dict[str, Record] = {}
@@ -134,7 +185,7 @@ class _Count:
             found |= told
         return found
 
-    def _corrected(self, need: _Correction, found: ProjectScans) -> Counter[Severity]:
+    def _asked(self, need: _Correction, found: ProjectScans) -> Counter[Severity]:
         """What to add to a project's counts; negative numbers for what the sums hold too much of."""
         counts = Counter[Severity]()
         if need.states:
@@ -165,12 +216,16 @@ def _corrections(project: str, found: ProjectScans, engines: Iterable[Engine], s
         scan = found.by_engine[engine.name].id
         if engine.name == API_SECURITY:
             if scans.counted(summary, engine):
-                yield _Correction(project, scan)
+                yield _Correction(project, scan, _mark(summary))
         else:
             dismissed.setdefault(scan, set()).update(filter(is_dismissed, scans.states(summary, engine)))
     for scan, states in dismissed.items():
         if states:
-            yield _Correction(project, scan, tuple(sorted(states)))
+            yield _Correction(project, scan, _mark(summaries[scan]), tuple(sorted(states)))
+
+
+def _mark(summary: Record) -> int:
+    return hash(repr(summary))
 
 
 def _spoken(found: ProjectScans, engines: Iterable[Engine], summaries: Mapping[str, Record]) -> Iterator[tuple[Engine, Record]]:

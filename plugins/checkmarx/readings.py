@@ -44,7 +44,7 @@ def is_dismissed(state: Any) -> bool:
 
 def severity_of(text: Any) -> Severity:
     """:raises KeyError: for a severity that is not known."""
-    return _SEVERITIES[str(text).strip().upper()]
+    return _SEVERITIES[str(text or "").strip().upper()]
 
 
 def is_open(record: Record) -> bool:

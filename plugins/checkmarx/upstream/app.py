@@ -3,11 +3,13 @@
 import ipaddress
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from flask import Blueprint, Flask, Response, g, jsonify, request
+from werkzeug.exceptions import HTTPException
+from werkzeug.routing import Map, Rule
 
 from plugins.checkmarx.upstream import dast, projects, results, tokens, webhooks
 from plugins.checkmarx.upstream.answers import Call, Refused
@@ -56,6 +58,8 @@ _ROUTES = (
     _Route("webhooks/<webhook>", webhooks.one, True), _Route("webhooks/<webhook>", webhooks.change, True, "PATCH", 204),
     _Route("webhooks/<webhook>", webhooks.delete, True, "DELETE", 204),
 )
+#: compiled once, which takes longer than most tests
+_API = Map([Rule(f"/api/{route.path}", endpoint=route, methods=[route.method]) for route in _ROUTES])
 
 
 def create_app(world: World) -> Flask:
@@ -75,8 +79,10 @@ def create_app(world: World) -> Flask:
 def _identity(world: World) -> Blueprint:
     identity = Blueprint("identity", __name__)
 
-    @identity.post("/realms/<tenant>/protocol/openid-connect/token")
+    @identity.route("/realms/<tenant>/protocol/openid-connect/token", methods=["GET", "POST"])
     def token(tenant: str) -> Response:
+        if request.method != "POST":
+            return Response(status=405)
         answer, status = tokens.grant(world, tenant, request.form, request.host_url.rstrip("/"))
         response = jsonify(answer)
         response.status_code = status
@@ -87,38 +93,33 @@ def _identity(world: World) -> Blueprint:
 
 def _api(world: World) -> Blueprint:
     api = Blueprint("api", __name__)
-    for number, route in enumerate(_ROUTES):
-        api.add_url_rule(f"/{route.path}", f"{number}", _answering(world, route), methods=[route.method])
 
     @api.route("/<path:_>", methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
-    def unknown(_: str) -> Response:
-        if _caller(world) is None:
+    def answer(_: str) -> Response:
+        credential = _caller(world)
+        if credential is None:
             return Response(status=401)
-        return _refusal(Refused(404, "no such path"), is_versioned=True)
+        if credential.forbidden and request.path.startswith(credential.forbidden):
+            return Response(status=403)
+        if g.rule is None:
+            return _refusal(Refused(404, "no such path"), is_versioned=True)
+        return _answer(world, credential, g.rule.endpoint, g.named)
 
     return api
 
 
-def _answering(world: World, route: _Route) -> View:
-    def answer(**named: str) -> Response:
-        body = request.get_json(silent=True) if request.method != "GET" else None
-        credential = _caller(world)
-        if credential is None:
-            return Response(status=401)
-        if request.path.startswith(credential.forbidden) and credential.forbidden:
-            return Response(status=403)
-        call = Call(world, credential, request.args, body if isinstance(body, dict) else {}, frozenset(fault.kind for fault in g.striking))
-        try:
-            told = route.view(call, **named)
-        except Refused as problem:
-            return _refusal(problem, route.is_versioned)
-        response = Response(status=route.status) if route.status == 204 else jsonify(told)
-        response.status_code = route.status
-        if route.is_versioned:
-            response.content_type = _VERSIONED
-        return response
-
-    return answer
+def _answer(world: World, credential: Credential, route: _Route, named: Mapping[str, str]) -> Response:
+    body = request.get_json(silent=True) if request.method != "GET" else None
+    call = Call(world, credential, request.args, body if isinstance(body, dict) else {}, frozenset(fault.kind for fault in g.striking))
+    try:
+        told = route.view(call, **named)
+    except Refused as problem:
+        return _refusal(problem, route.is_versioned)
+    response = Response(status=route.status) if route.status == 204 else jsonify(told)
+    response.status_code = route.status
+    if route.is_versioned:
+        response.content_type = _VERSIONED
+    return response
 
 
 def _refusal(problem: Refused, is_versioned: bool) -> Response:
@@ -137,11 +138,11 @@ def _caller(world: World) -> Credential | None:
 
 def _before(world: World) -> Response | None:
     """Count the request, and misbehave before it is looked at; an answer ends it."""
-    g.striking = []
+    g.striking, g.rule, g.named = [], *_matched()
     if request.path.startswith("/_standin"):
         return None
     request.get_data()  # a request whose body is not read cannot be answered half
-    world.count(_template())
+    world.count(g.rule.rule if g.rule is not None else request.url_rule.rule if request.url_rule is not None else request.path)
     g.striking = world.faults.striking(request.path, _projects_named(world))
     for fault in g.striking:
         spoilt = _spoil_before(world, fault)
@@ -150,12 +151,16 @@ def _before(world: World) -> Response | None:
     return None
 
 
-def _template() -> str:
-    return request.url_rule.rule if request.url_rule is not None else request.path
+def _matched() -> tuple[Rule | None, Mapping[str, str]]:
+    """The rule of the API that the path follows, and what it names."""
+    try:
+        return _API.bind("").match(request.path, request.method, return_rule=True)
+    except HTTPException:
+        return None, {}
 
 
 def _projects_named(world: World) -> set[str]:
-    words = {word for value in request.args.values() for word in value.split(",")} | set((request.view_args or {}).values())
+    words = {word for value in request.args.values() for word in value.split(",")} | set(g.named.values())
     owners = {project.id for tenant in world.tenants.values() for word in words if (project := tenant.project_of(word)) is not None}
     return words | owners
 
