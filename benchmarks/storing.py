@@ -10,10 +10,12 @@ from core.db import atomic, db, is_postgres
 from core.db.bulk import bulk_upsert
 from core.findings import store
 from core.findings.models import Finding
+from core.findings.rows import STORED
 from core.findings.store import AssetWriter, Written
 
 FINDINGS = 100_000
 _KEY = ("customer_id", "asset_id", "source_key")
+_UPDATED = [column for column in STORED if column not in (*_KEY, "first_seen_at", "first_run_id")]
 
 
 def measure(report: Report) -> None:
@@ -41,7 +43,7 @@ def measure(report: Report) -> None:
 def _bare(rows: list[tuple]) -> None:
     for start in range(0, len(rows), store.BATCH):
         with atomic():
-            bulk_upsert(Finding, store.COLUMNS, rows[start:start + store.BATCH], conflict=_KEY, update=store.REWRITTEN)
+            bulk_upsert(Finding, STORED, rows[start:start + store.BATCH], conflict=_KEY, update=_UPDATED)
 
 
 def _engine(asset: Asset, drafts: list, *, added: int) -> None:

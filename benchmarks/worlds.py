@@ -6,9 +6,9 @@ from core import clock
 from core.assets.models import Asset, AssetGroup, GroupMember
 from core.db import atomic
 from core.db.bulk import bulk_insert
-from core.findings import rollups, store
+from core.findings import rollups
 from core.findings.models import Finding
-from core.findings.rows import digest_of, said_by
+from core.findings.rows import STORED, digest_of, said_by
 from core.hooks.contracts import FindingDraft, Severity
 from core.tenancy.models import Customer
 
@@ -34,8 +34,9 @@ def asset(customer_id: str, name: str) -> Asset:
 
 
 def rows(asset_id: str, customer_id: str, of: list[FindingDraft]) -> list[tuple]:
-    """Finished rows of ``store.COLUMNS``, for the bare baselines."""
-    return [(customer_id, asset_id, "sonarqube", draft.source_key, *said_by(draft), "open", None, 1, None, "run_bench", "run_bench",
+    """Finished rows of ``STORED``, for the bare baselines."""
+    undecided = (None,) * 5
+    return [(customer_id, asset_id, "sonarqube", draft.source_key, *said_by(draft), "open", *undecided, 1, None, "run_bench", "run_bench",
              digest_of(draft)) for draft in of]
 
 
@@ -57,7 +58,7 @@ def portfolio(customer_id: str, findings: int) -> None:
         pending += rows(one.id, customer_id, list(drafts(each + (number < more))))
         if len(pending) >= _AT_ONCE or number == ASSETS - 1:
             with atomic():
-                bulk_insert(Finding, store.COLUMNS, pending)
+                bulk_insert(Finding, STORED, pending)
             pending = []
     with atomic():
         for start in range(0, ASSETS, 500):

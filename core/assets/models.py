@@ -16,6 +16,7 @@ class Asset(Model):
     kind = peewee.CharField(32)
     discipline = peewee.CharField(8)  # appsec | offsec
     external_key = peewee.CharField(500)
+    lineage = peewee.CharField(500, default="", constraints=[peewee.SQL("DEFAULT ''")])  # the same for branches, tags; AssetDraft.lineage
     name = peewee.CharField(500)
     url = peewee.CharField(2000, default="")
     attributes = JsonField(default=dict)
@@ -28,6 +29,10 @@ class Asset(Model):
     findings_remediated = peewee.IntegerField(default=0)  # fixed or gone
     discovered_at = InstantField()
     synced_at = InstantField(null=True)  # last complete enumeration
+    enumerated_to = peewee.BigIntegerField(null=True)  # the newest finding's key then: those above it are new since
+    sla_terms = JsonField(null=True)  # what its findings' due days are counted by (core.findings.sla); null: none are
+    terms_stale_at = InstantField(null=True)  # since when a policy or its groups may ask for other terms
+    due_stale_at = InstantField(null=True)  # since when its findings have due days by earlier terms
     pruned_at = InstantField(null=True)
 
     class Meta:
@@ -51,6 +56,10 @@ class Asset(Model):
         if scope.group_ids is not None:
             query = query.where(cls.id.in_(GroupMember.assets_of(scope.customer_id, scope.group_ids)))
         return query
+
+
+Asset.add_index(Asset.index(Asset.customer_id, name="asset_stale")
+                .where(Asset.terms_stale_at.is_null(False) | Asset.due_stale_at.is_null(False)))
 
 
 class AssetGroup(Model):

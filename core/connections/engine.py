@@ -252,6 +252,7 @@ def _one_asset(work: _Work, pull: Pull, asset_id: str, draft: AssetDraft) -> Non
         rule_keys.update(entry.rule for entry in drafts if entry.rule)
     rules.store_missing(asset.customer_id, asset.source, rule_keys, lambda keys: _guarded(lambda: pull.rules(keys), RuleDraft))
     if complete:
+        writer.settle(also=lambda written: _count(work, written))
         _note_closings(work, asset, writer.unmentioned())
 
 
@@ -280,7 +281,6 @@ def _note_closings(work: _Work, asset: Asset, findings: Iterator[int]) -> None:
         for batch in chunked(findings, store.BATCH):
             bulk_insert(RunChange, ("customer_id", "run_id", "asset_id", "finding_id"),
                         [(asset.customer_id, work.run.id, asset.id, finding) for finding in batch])
-        Asset.update(synced_at=clock.now()).where(Asset.id == asset.id).execute()
 
 
 def _note_vanished(work: _Work, mentioned: set[str]) -> None:

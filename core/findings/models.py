@@ -25,10 +25,12 @@ class Rule(Model):
 
 
 class Finding(Model):
-    """One problem in one asset, unique by the source's key.
+    """One problem in one asset, unique by the source's present key; ``FindingKey`` has the earlier ones.
 
     Two independent facts and one derived from them: ``source_state`` is what the source says, ``verdict`` what a person
-    decided, ``status`` the effective state that lists and totals use (``core.findings.state.effective``).
+    decided, ``status`` the effective state that lists and totals use (``core.findings.state.effective``). The columns
+    from ``verdict`` to ``verdict_until`` repeat the one ``Verdict`` that is in force; the columns from ``paused_ms`` to ``due_day``
+    follow from the others (``core.findings.standing``).
     """
 
     id = peewee.BigAutoField()
@@ -42,7 +44,12 @@ class Finding(Model):
     status = peewee.CharField(16)
     source_state = peewee.CharField(16)
     source_status = peewee.CharField(64)
-    verdict = peewee.CharField(16, null=True)
+    verdict = peewee.CharField(16, null=True)  # core.findings.state.VerdictKind
+    verdict_id = peewee.CharField(32, null=True)
+    verdict_until = InstantField(null=True)
+    paused_ms = peewee.BigIntegerField(default=0, constraints=[peewee.SQL("DEFAULT 0")])  # spent accepted, ended acceptances alone
+    paused_since = InstantField(null=True)  # set while accepted
+    due_day = peewee.IntegerField(null=True)  # days since 1970; null unless it is open and a policy covers it
     category = peewee.CharField(32)
     rule_key = peewee.CharField(300)
     description = peewee.TextField()
@@ -86,10 +93,107 @@ class FindingEvent(Model):
     customer_id = peewee.CharField(32)
     finding_id = peewee.BigIntegerField()
     at = InstantField()
-    kind = peewee.CharField(24)  # changed | reopened | closed | dismissed | restored
+    kind = peewee.CharField(24)  # core.findings.history.KINDS
     actor = peewee.CharField(255)
     run_id = peewee.CharField(32)
-    details = JsonField(default=dict)  # for changed: {"field": [before, after]}
+    details = JsonField(default=dict)  # {"field": [before, after]}
+    verdict_id = peewee.CharField(32, null=True)  # the verdict that it tells of
 
     class Meta:
         indexes = ((("customer_id", "finding_id", "id"), False),)
+
+
+class FindingKey(Model):
+    """A key that a finding had before its present one, so that a source that goes back to it finds the finding again."""
+
+    customer_id = peewee.CharField(32)
+    asset_id = peewee.CharField(32)
+    source_key = peewee.CharField(500)
+    finding_id = peewee.BigIntegerField()
+
+    class Meta:
+        primary_key = peewee.CompositeKey("customer_id", "asset_id", "source_key")
+        indexes = ((("customer_id", "finding_id"), False),)
+
+
+class Verdict(Model):
+    """What a person decided, and about what: one finding, an asset, or a rule or CVE in the whole customer.
+
+    Never changed but to end it. Those of single findings also cover the same finding (by fingerprint) in assets of the same
+    lineage that appear later: another branch, a new image tag.
+    """
+
+    id = peewee.CharField(32, primary_key=True)
+    customer_id = peewee.CharField(32)
+    kind = peewee.CharField(16)  # core.findings.state.VerdictKind
+    level = peewee.CharField(8)  # finding | asset | rule | cve
+    asset_id = peewee.CharField(32, default="")  # levels finding and asset
+    finding_id = peewee.BigIntegerField(null=True)  # level finding
+    lineage = peewee.CharField(500, default="")  # level finding: of its asset
+    fingerprint = peewee.CharField(64, default="")  # level finding; empty when the source gives none
+    source = peewee.CharField(32, default="")  # levels finding, asset and rule
+    rule_key = peewee.CharField(300, default="")  # level rule
+    cve = peewee.CharField(64, default="")  # level cve
+    reason = peewee.TextField(default="")
+    author = peewee.CharField(255)
+    created_at = InstantField()
+    until = InstantField(null=True)  # acceptances alone
+    ended_at = InstantField(null=True)
+    ended_by = peewee.CharField(255, default="")
+    settled_at = InstantField(null=True)  # null: findings are still to be brought in line with it, or with its end
+
+    class Meta:
+        indexes = ((("customer_id", "created_at", "id"), False),)
+
+    @classmethod
+    def within(cls, scope: Scope) -> peewee.ModelSelect:
+        """The verdicts that a scope shows. Those on rules and CVEs concern every asset, so only who sees all has them."""
+        query = cls.select().where(cls.customer_id == scope.customer_id)
+        if scope.hidden_sources:
+            query = query.where(cls.source.not_in(sorted(scope.hidden_sources)))
+        if scope.group_ids is not None:
+            query = query.where(cls.asset_id.in_(GroupMember.assets_of(scope.customer_id, scope.group_ids)))
+        return query
+
+
+# One verdict in force for each target: the database refuses the second, whoever decides at the same moment.
+_IN_FORCE = Verdict.ended_at.is_null()
+Verdict.add_index(Verdict.index(Verdict.customer_id, Verdict.finding_id, unique=True, name="verdict_one_per_finding")
+                  .where(_IN_FORCE, Verdict.level == "finding"))
+Verdict.add_index(Verdict.index(Verdict.customer_id, Verdict.level, Verdict.asset_id, Verdict.source, Verdict.rule_key, Verdict.cve,
+                                unique=True, name="verdict_one_per_target").where(_IN_FORCE, Verdict.level != "finding"))
+Verdict.add_index(Verdict.index(Verdict.customer_id, Verdict.lineage, Verdict.fingerprint, name="verdict_by_fingerprint")
+                  .where(_IN_FORCE, Verdict.level == "finding"))
+Verdict.add_index(Verdict.index(Verdict.until, name="verdict_running_out").where(_IN_FORCE, Verdict.until.is_null(False)))
+Verdict.add_index(Verdict.index(Verdict.created_at, name="verdict_unsettled").where(Verdict.settled_at.is_null()))
+Finding.add_index(Finding.index(Finding.customer_id, Finding.verdict_id, name="finding_by_verdict")
+                  .where(Finding.verdict_id.is_null(False)))
+
+
+class SlaPolicy(Model):
+    """Within how many days a customer wants findings fixed, by severity; ``group_id`` is empty for the customer's own policy,
+    else the asset group whose assets it holds for instead."""
+
+    customer_id = peewee.CharField(32)
+    group_id = peewee.CharField(32, default="")
+    critical = peewee.IntegerField(null=True)
+    high = peewee.IntegerField(null=True)
+    medium = peewee.IntegerField(null=True)
+    low = peewee.IntegerField(null=True)
+    counts_working_days = peewee.BooleanField(default=False)  # Monday to Friday
+    updated_at = InstantField()
+
+    class Meta:
+        primary_key = peewee.CompositeKey("customer_id", "group_id")
+
+
+class AssetDue(Model):
+    """How many open findings of an asset are due on a day: a rollup like the totals that the asset carries itself."""
+
+    customer_id = peewee.CharField(32)
+    asset_id = peewee.CharField(32)
+    due_day = peewee.IntegerField()
+    open_findings = peewee.IntegerField()
+
+    class Meta:
+        primary_key = peewee.CompositeKey("customer_id", "asset_id", "due_day")

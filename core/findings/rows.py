@@ -2,13 +2,24 @@
 
 import hashlib
 import json
+from typing import Any, NamedTuple
 
 from core.db.texts import clean
+from core.findings.inforce import InForce, Ruling
+from core.findings.standing import Standing, standing
+from core.findings.state import REMEDIATED
 from core.hooks.contracts import FindingDraft
 
 #: the columns that hold what a source says of a finding, in the order of ``said_by``
 SAID = ("fingerprint", "title", "severity", "source_state", "source_status", "category", "rule_key", "description", "cwe", "cve", "path",
         "line", "url", "details", "source_created_at", "source_updated_at")
+#: the columns of a row when it is first stored
+STORED = ("customer_id", "asset_id", "source", "source_key", *SAID, "status", "verdict", "verdict_id", "verdict_until", "paused_since",
+          "due_day", "first_seen_at", "closed_at", "first_run_id", "last_run_id", "digest")
+#: the columns that are written when a source says something else
+REWRITTEN = (*SAID, "status", "verdict", "verdict_id", "verdict_until", "paused_ms", "paused_since", "due_day", "closed_at", "last_run_id",
+             "digest")
+_RULE, _CVE = SAID.index("rule_key"), SAID.index("cve")
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str).encode
 
 
@@ -54,3 +65,68 @@ def _listed(values: tuple, most: int) -> str:
             break
         text += f"{value},"
     return text
+
+
+class Before(NamedTuple):
+    """What a row holds that is about to be rewritten."""
+
+    id: int
+    source_key: str
+    source_state: str
+    status: str
+    severity: int
+    verdict: str | None
+    verdict_id: str | None
+    verdict_until: int | None
+    paused_ms: int
+    paused_since: int | None
+    due_day: int | None
+    first_seen_at: int
+    closed_at: int | None
+    fingerprint: str
+    title: str
+    source_status: str
+    path: str
+    line: int | None
+    category: str
+
+    @property
+    def counted(self) -> tuple[str, int, int | None]:
+        """What totals count it by."""
+        return self.status, self.severity, self.due_day
+
+
+class After(NamedTuple):
+    """The same row with what the source says now. ``values`` are those of ``REWRITTEN``."""
+
+    values: tuple
+    facts: dict[str, Any]
+    standing: Standing
+    verdict_id: str | None
+
+    @property
+    def counted(self) -> tuple[str, int, int | None]:
+        return self.standing.status, self.facts["severity"], self.standing.due_day
+
+
+def rewritten(before: Before, said: tuple, digest: int, in_force: InForce, asset_id: str, source: str, run_id: str, now: int) -> After:
+    """A stored row with what the source says of it now. A verdict on the finding itself stays; one on its rule, CVE or asset
+    is looked for anew, since what the source says may put it under another.
+
+    :param said: the columns ``SAID``.
+    """
+    facts: dict[str, Any] = dict(zip(SAID, said, strict=True))
+    verdict: tuple[str | None, str | None, int | None] = (before.verdict, before.verdict_id, before.verdict_until)
+    if before.verdict is None or before.verdict_id in in_force.broad.ids:
+        verdict = repeated(in_force.broad.over(asset_id, source, said[_RULE], said[_CVE]))
+    facts["verdict"] = verdict[0]
+    state = facts["source_state"]
+    after = standing(state, verdict[0], facts["severity"], before.first_seen_at, before.paused_ms, before.paused_since, in_force.terms, now)
+    closed_at = (before.closed_at or now) if state in REMEDIATED else None
+    values = (*said, after.status, *verdict, after.paused_ms, after.paused_since, after.due_day, closed_at, run_id, digest)
+    return After(values, facts, after, verdict[1])
+
+
+def repeated(ruling: Ruling | None) -> tuple[str | None, str | None, int | None]:
+    """A verdict as a finding's columns ``verdict, verdict_id, verdict_until`` repeat it."""
+    return (None, None, None) if ruling is None else (ruling.kind, ruling.id, ruling.until)

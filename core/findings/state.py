@@ -14,7 +14,7 @@ class Status(StrEnum):
     IGNORED = "ignored"
 
 
-class Verdict(StrEnum):
+class VerdictKind(StrEnum):
     """What a person decided about a finding."""
 
     ACCEPTED = "accepted"

@@ -1,33 +1,36 @@
 """Storing what a source says of one asset: set-based, a thousand drafts a transaction, unchanged rows left alone."""
 
 from array import array
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import peewee
+from peewee import chunked
 
 from core import clock
+from core.assets import catalog
 from core.assets.models import Asset
-from core.db import atomic, is_postgres
-from core.db.bulk import bulk_insert, bulk_upsert, rows_by_key
+from core.db import atomic, db
+from core.db.bulk import bulk_insert, bulk_update, refresh_statistics, rows_by_key
 from core.db.texts import key_of
-from core.findings import rollups
+from core.findings import history, identity, rollups, sla
+from core.findings.inforce import InForce, Ruling
 from core.findings.models import Finding, FindingEvent
-from core.findings.rows import SAID, digest_of, said_by
+from core.findings.rollups import Delta
+from core.findings.rows import REWRITTEN, SAID, STORED, Before, digest_of, repeated, rewritten, said_by
+from core.findings.standing import standing
 from core.findings.state import REMEDIATED, effective
 from core.hooks.contracts import FindingDraft, SourceState
 
 BATCH = 1000
-COLUMNS = ("customer_id", "asset_id", "source", "source_key", *SAID, "status", "verdict", "first_seen_at", "closed_at", "first_run_id",
-            "last_run_id", "digest")
-_KEY = ("customer_id", "asset_id", "source_key")
-_KEPT = {*_KEY, "verdict", "first_seen_at", "first_run_id"}  # what a source cannot change once the finding is there
-REWRITTEN = tuple(column for column in COLUMNS if column not in _KEPT)
-_WATCHED = ("severity", "title", "source_status", "path", "line", "category")  # changes that the history tells
-_EVENT_COLUMNS = ("customer_id", "finding_id", "at", "kind", "actor", "run_id", "details")
+_LIVING, _MENTIONED = 1, 2
+_MARK_OF = (_LIVING, 0)  # by whether it is remediated
+_KEYS_AT_ONCE = 10_000
+_TELLING_SIZES = (2_000, 30_000)  # so many findings added to one asset change what the database should expect of the table
+_RULE, _CVE = SAID.index("rule_key"), SAID.index("cve")
 
 
 @dataclass(slots=True)
@@ -38,6 +41,7 @@ class Written:
     changed: int = 0
     reopened: int = 0
     closed: int = 0
+    renamed: int = 0
     unchanged: int = 0
 
     def __iadd__(self, other: "Written") -> "Written":
@@ -46,44 +50,25 @@ class Written:
         return self
 
 
-class _Before(NamedTuple):
-    """What a row holds that is about to be rewritten."""
-
-    id: int
-    source_key: str
-    source_state: str
-    status: str
-    severity: int
-    verdict: str | None
-    first_seen_at: int
-    closed_at: int | None
-    first_run_id: str
-    title: str
-    source_status: str
-    path: str
-    line: int | None
-    category: str
-
-
 class AssetWriter:
-    """Takes one enumeration of an asset's findings, batch by batch, and knows in the end which were not mentioned.
+    """Takes one enumeration of an asset's findings, batch by batch; in the end ``settle`` recognises those that came under another
+    key, and ``unmentioned`` tells which were not mentioned.
 
     Memory: nine bytes for each finding that was there before, whatever the source sends.
     """
 
     def __init__(self, asset: Asset, run_id: str, actor: str) -> None:
-        self._asset = asset
+        self._asset: Asset = Asset.get_by_id(asset.id)
         self._run_id = run_id
         self._actor = actor
-        living = (Finding.select(Finding.id).where(Finding.customer_id == asset.customer_id, Finding.asset_id == asset.id,
-                                                   Finding.source_state.not_in(list(REMEDIATED))).order_by(Finding.id))
-        self._living = array("q", (key for (key,) in living.tuples().iterator()))
-        self._mentioned = bytearray(len(self._living))
-
-    @property
-    def living_before(self) -> int:
-        """How many findings the source still reported before this enumeration."""
-        return len(self._living)
+        self._in_force = InForce(self._asset)
+        self._added = 0
+        self._before, self._marks = array("q"), bytearray()
+        for rows in _stored_keys(self._asset):
+            keys, remediated = zip(*rows, strict=True)
+            self._before.extend(keys)
+            self._marks.extend(map(_MARK_OF.__getitem__, remediated))
+        sla.hold_to_policy(self._asset)
 
     def write(self, drafts: Sequence[FindingDraft], also: Callable[[Written], None] = lambda written: None) -> Written:
         """Store a batch in one transaction: rows, history, totals, and whatever ``also`` adds to it.
@@ -91,33 +76,62 @@ class AssetWriter:
         A key that stands in the batch twice counts once, with its last draft.
         """
         by_key = {key_of(draft.source_key): draft for draft in drafts}
-        with atomic():
-            self._lock_asset()
+        with self._locked():
             known = self._known(list(by_key))
             written = self._write(by_key, known)
             also(written)
-        self._mention(known)  # only now: a batch that was rolled back has mentioned nothing
+        self._mention(key for key, _ in known.values())  # only now: a batch that was rolled back has mentioned nothing
+        self._count_added(written.added)
         return written
+
+    def _count_added(self, number: int) -> None:
+        before, self._added = self._added, self._added + number
+        if any(before < step <= self._added for step in _TELLING_SIZES):
+            refresh_statistics(Finding)
 
     def mention(self, source_keys: Iterable[str]) -> None:
         """Count findings as still there though their records could not be read."""
-        self._mention(self._known([key_of(source_key) for source_key in source_keys]))
+        self._mention(key for key, _ in self._known([key_of(source_key) for source_key in source_keys]).values())
+
+    def settle(self, also: Callable[[Written], None] = lambda written: None) -> Written:
+        """The enumeration has ended completely: recognise findings that came under another key, a thousand a transaction,
+        and remember how far the asset is enumerated.
+
+        :param also: called inside each transaction with what it changed.
+        """
+        total = Written()
+        for pairs in chunked(self._renamed(), BATCH):
+            with self._locked():
+                written = self._take_over(dict(pairs))
+                also(written)
+            total += written
+            self._mention(old for old, _ in pairs)
+        with atomic():
+            newest = Finding.select(peewee.fn.MAX(Finding.id)).where(Finding.customer_id == self._asset.customer_id,
+                                                                     Finding.asset_id == self._asset.id)
+            reached = (newest.scalar() or 0) if self._added or self._asset.enumerated_to is None else self._asset.enumerated_to
+            Asset.update(synced_at=clock.now(), enumerated_to=reached).where(Asset.id == self._asset.id).execute()
+            also(Written())
+        return total
 
     def unmentioned(self) -> Iterator[int]:
-        """Keys of the findings that were there before and that no batch has mentioned, ascending."""
-        return (key for key, seen in zip(self._living, self._mentioned, strict=True) if not seen)
+        """Keys of the findings that the source still reported before and that no batch has mentioned, ascending."""
+        return (key for key, mark in zip(self._before, self._marks, strict=True) if mark == _LIVING)
 
-    def _mention(self, known: Mapping[str, tuple[int, int]]) -> None:
-        living, mentioned = self._living, self._mentioned
-        for key, _ in known.values():
-            place = bisect_left(living, key)
-            if place < len(living) and living[place] == key:
-                mentioned[place] = 1
+    def _mention(self, keys: Iterable[int]) -> None:
+        before, marks = self._before, self._marks
+        for key in keys:
+            place = bisect_left(before, key)
+            if place < len(before) and before[place] == key:
+                marks[place] |= _MENTIONED
 
-    def _lock_asset(self) -> None:
-        # SQLite's IMMEDIATE transactions are alone already. The order asset, then findings is the same everywhere.
-        if is_postgres():
-            list(Asset.select(Asset.id).where(Asset.id == self._asset.id).for_update().tuples())
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """A transaction that alone writes this asset's findings, with what holds for them looked at inside it."""
+        with atomic():
+            catalog.lock([self._asset.id])
+            self._in_force.refresh()
+            yield
 
     def _known(self, source_keys: list[str]) -> dict[str, tuple[int, int]]:
         """Key and digest of those that are stored, by the source's key."""
@@ -126,79 +140,119 @@ class AssetWriter:
         return {source_key: (key, digest) for source_key, key, digest in found}
 
     def _write(self, by_key: Mapping[str, FindingDraft], known: Mapping[str, tuple[int, int]]) -> Written:
-        new: list[tuple[str, FindingDraft, int]] = []
-        changed: dict[str, tuple[FindingDraft, int]] = {}
+        new: list[tuple[str, FindingDraft]] = []
+        digests: dict[str, int] = {}
+        changed: dict[str, FindingDraft] = {}
         for source_key, draft in by_key.items():
             digest, stored = digest_of(draft), known.get(source_key)
             if stored is None:
-                new.append((source_key, draft, digest))
+                new.append((source_key, draft))
             elif stored[1] != digest:
-                changed[source_key] = draft, digest
-        written = Written(added=len(new), unchanged=len(by_key) - len(new) - len(changed))
-        delta, now = rollups.Delta(), clock.now()
-        rows = self._new_rows(new, delta, now)
+                changed[source_key] = draft
+            else:
+                continue
+            digests[source_key] = digest
+        written = Written(added=len(new), unchanged=len(by_key) - len(digests))
+        delta, now = Delta(), clock.now()
+        if new:
+            self._add(new, digests, delta, now)
         if changed:
-            rows += self._changed_rows(changed, delta, now, written)
-        bulk_upsert(Finding, COLUMNS, rows, conflict=_KEY, update=REWRITTEN)
-        rollups.add(self._asset.id, delta)
+            self._rewrite(changed, digests, delta, now, written)
+        rollups.add(self._asset.customer_id, {self._asset.id: delta})
         return written
 
-    def _new_rows(self, new: Iterable[tuple[str, FindingDraft, int]], delta: rollups.Delta, now: int) -> list[tuple]:
-        customer_id, asset_id, source, run_id = self._asset.customer_id, self._asset.id, self._asset.source, self._run_id
-        rows = []
-        counts: Counter[tuple[str, int]] = Counter()
-        for source_key, draft, digest in new:
-            status = effective(draft.state, None)
-            counts[status, draft.severity] += 1
-            closed_at = now if status in REMEDIATED else None
-            rows.append((customer_id, asset_id, source, source_key, *said_by(draft), status, None, now, closed_at, run_id, run_id, digest))
-        for (status, severity), number in counts.items():
-            delta.gained(status, severity, number)
-        return rows
-
-    def _changed_rows(self, changed: Mapping[str, tuple[FindingDraft, int]], delta: rollups.Delta, now: int,
-                      written: Written) -> list[tuple]:
-        """Rows to be rewritten; their events are stored here, told from what the rows still hold."""
-        fixed = {"customer_id": self._asset.customer_id, "asset_id": self._asset.id}
-        rows, events = [], []
-        for before in map(_Before._make, rows_by_key(Finding, _Before._fields, fixed, "source_key", list(changed))):
-            draft, digest = changed[before.source_key]
+    def _add(self, new: Sequence[tuple[str, FindingDraft]], digests: Mapping[str, int], delta: Delta, now: int) -> None:
+        asset, run_id, in_force = self._asset, self._run_id, self._in_force
+        inherited = in_force.inherited(new)
+        has_verdicts = bool(inherited or in_force.broad.ids)
+        rows, decided = [], []
+        counts: Counter[tuple[str, int, int | None]] = Counter()
+        for source_key, draft in new:
             said = said_by(draft)
-            status = effective(draft.state, before.verdict)
-            closed_at = (before.closed_at or now) if draft.state in REMEDIATED else None
-            delta.moved((before.status, before.severity), (status, draft.severity))
-            rows.append((self._asset.customer_id, self._asset.id, self._asset.source, before.source_key, *said, status, before.verdict,
-                         before.first_seen_at, closed_at, before.first_run_id, self._run_id, digest))
-            event = self._event(before, draft, said, now, written)
-            if event is not None:
-                events.append(event)
-        bulk_insert(FindingEvent, _EVENT_COLUMNS, events)
-        return rows
+            ruling: Ruling | None = None
+            if has_verdicts:
+                ruling = inherited.get(source_key) or in_force.broad.over(asset.id, asset.source, *_rule_and_cve(said))
+            verdict = repeated(ruling)
+            status, _, paused_since, due_day = standing(draft.state, verdict[0], draft.severity, now, 0, None, in_force.terms, now)
+            counts[status, int(draft.severity), due_day] += 1
+            rows.append((asset.customer_id, asset.id, asset.source, source_key, *said, status, *verdict, paused_since, due_day, now,
+                         now if draft.state in REMEDIATED else None, run_id, run_id, digests[source_key]))
+            if ruling is not None:
+                decided.append(source_key)
+        bulk_insert(Finding, STORED, rows)
+        for (status, severity, due_day), number in counts.items():
+            delta.gained(status, severity, due_day, number)
+        if decided:
+            self._tell_inherited(decided, now)
 
-    def _event(self, before: _Before, draft: FindingDraft, said: tuple, now: int, written: Written) -> tuple | None:
-        """The history's entry for a changed finding; None for a change that nobody would look for."""
-        kind = _kind_of_change(before.source_state, draft.state)
-        counted = kind if kind in ("reopened", "closed") else "changed"
-        setattr(written, counted, getattr(written, counted) + 1)
-        after = dict(zip(SAID, said, strict=True))
-        difference = {name: [getattr(before, name), after[name]] for name in _WATCHED if getattr(before, name) != after[name]}
-        if kind == "changed" and not difference:
-            return None
-        return (self._asset.customer_id, before.id, now, kind, self._actor, self._run_id, _json(difference))
+    def _tell_inherited(self, source_keys: list[str], now: int) -> None:
+        fixed = {"customer_id": self._asset.customer_id, "asset_id": self._asset.id}
+        found = rows_by_key(Finding, ("id", "verdict", "verdict_id"), fixed, "source_key", source_keys)
+        history.store([history.event(self._asset.customer_id, key, "inherited", at=now, actor=self._actor, run_id=self._run_id,
+                                     details={"verdict": [None, verdict]}, verdict_id=verdict_id) for key, verdict, verdict_id in found])
+
+    def _rewrite(self, changed: Mapping[str, FindingDraft], digests: Mapping[str, int], delta: Delta, now: int, written: Written) -> None:
+        """Write anew what the source says otherwise; the events are told from what the rows still hold."""
+        asset = self._asset
+        fixed = {"customer_id": asset.customer_id, "asset_id": asset.id}
+        rows, events, moved = [], [], []
+        for before in map(Before._make, rows_by_key(Finding, Before._fields, fixed, "source_key", list(changed))):
+            said = said_by(changed[before.source_key])
+            after = rewritten(before, said, digests[before.source_key], self._in_force, asset.id, asset.source, self._run_id, now)
+            rows.append((asset.customer_id, before.id, *after.values))
+            delta.moved(before.counted, after.counted)
+            kind = history.kind_of_change(before.source_state, after.facts["source_state"])
+            _count(written, kind)
+            if before.fingerprint != after.facts["fingerprint"] and after.verdict_id:
+                moved.append((asset.customer_id, before.id, after.verdict_id, after.facts["fingerprint"]))
+            difference = history.difference(before._asdict(), after.facts)
+            if kind != "changed" or difference:  # what nobody would look for is not told
+                events.append(self._event(before.id, kind, now, difference, after.verdict_id))
+        bulk_update(Finding, ("customer_id", "id"), rows, update=REWRITTEN)
+        history.store(events)
+        identity.follow_fingerprints(moved)
+
+    def _renamed(self) -> Iterator[tuple[int, int]]:
+        """Pairs of a finding that was not mentioned, and a new one that it is under another key. None are looked for unless
+        both kinds are there, so that most pulls pay nothing."""
+        before, marks = self._before, self._marks
+        newest_before = before[-1] if before else 0
+        since = newest_before if self._asset.enumerated_to is None else self._asset.enumerated_to
+        recent = bisect_right(before, since)  # from here on: new since the last complete enumeration, left by pulls that broke off
+        left_over = frozenset(key for key, mark in zip(before[recent:], marks[recent:], strict=True) if mark & _MENTIONED)
+        missing = [array("q", (key for key, mark in zip(before, marks, strict=True) if mark == sought)) for sought in (_LIVING, 0)]
+        if not any(missing) or not (self._added or left_over):
+            return iter(())
+        return identity.pairs(self._asset, since, lambda key: key > newest_before or key in left_over, *missing)
+
+    def _take_over(self, pairs: Mapping[int, int]) -> Written:
+        taken = identity.take_over(self._asset, self._in_force, pairs, run_id=self._run_id, actor=self._actor)
+        written = Written(added=-taken.added_by_this_run, renamed=taken.renamed)
+        for kind, number in taken.kinds.items():
+            _count(written, kind, number)
+        return written
+
+    def _event(self, finding_id: int, kind: str, now: int, details: dict, verdict_id: str | None = None) -> tuple:
+        return history.event(self._asset.customer_id, finding_id, kind, at=now, actor=self._actor, run_id=self._run_id, details=details,
+                             verdict_id=verdict_id if "verdict" in details else None)
 
 
-def _kind_of_change(before: str, after: str) -> str:
-    if after == before:
-        return "changed"
-    if after in REMEDIATED:
-        return "changed" if before in REMEDIATED else "closed"
-    if after == SourceState.OPEN:
-        return "reopened"
-    return "dismissed"
+def _stored_keys(asset: Asset) -> Iterator[list[tuple[int, bool]]]:
+    """Every finding of an asset, and whether it is remediated, by its key; in lists, since they may be very many."""
+    is_remediated = Finding.source_state.in_(list(REMEDIATED))
+    query = Finding.select(Finding.id, is_remediated).where(Finding.customer_id == asset.customer_id, Finding.asset_id == asset.id)
+    cursor = db.execute_sql(*query.order_by(Finding.id).sql())
+    while rows := cursor.fetchmany(_KEYS_AT_ONCE):
+        yield rows
 
 
-def _json(value: object) -> str | None:
-    return FindingEvent.details.db_value(value)
+def _rule_and_cve(said: tuple) -> tuple[str, str]:
+    return said[_RULE], said[_CVE]
+
+
+def _count(written: Written, kind: str, number: int = 1) -> None:
+    name = kind if kind in ("reopened", "closed") else "changed"
+    setattr(written, name, getattr(written, name) + number)
 
 
 def close(customer_id: str, asset_id: str, due: object, *, run_id: str, actor: str) -> int:
@@ -206,6 +260,7 @@ def close(customer_id: str, asset_id: str, due: object, *, run_id: str, actor: s
 
     :param due: a query of finding ids.
     """
+    catalog.lock([asset_id])
     now = clock.now()
     mine = ((Finding.customer_id == customer_id) & (Finding.asset_id == asset_id) & Finding.id.in_(due)
             & Finding.source_state.not_in(list(REMEDIATED)))
@@ -214,9 +269,10 @@ def close(customer_id: str, asset_id: str, due: object, *, run_id: str, actor: s
                        _constant("{}")).where(mine),
         [FindingEvent.customer_id, FindingEvent.finding_id, FindingEvent.at, FindingEvent.kind, FindingEvent.actor, FindingEvent.run_id,
          FindingEvent.details]).execute()
+    paused = peewee.Case(None, [(Finding.paused_since.is_null(), Finding.paused_ms)], Finding.paused_ms + now - Finding.paused_since)
     # Digest 0 matches no draft, so that a finding that returns is rewritten and reopened.
     closed = Finding.update(source_state=SourceState.GONE, status=effective(SourceState.GONE, None), closed_at=now, last_run_id=run_id,
-                            digest=0).where(mine).execute()
+                            digest=0, paused_ms=paused, paused_since=None, due_day=None).where(mine).execute()
     rollups.recount(customer_id, [asset_id])
     return closed
 

@@ -1,0 +1,79 @@
+"""The schema that migrations make is the one that the models describe; a database of an earlier release comes up to it with its data."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playhouse.migrations import Runner
+from playhouse.schema_diff import diff_models
+
+import core.app  # noqa: F401  brings in every area's models
+from core import db as database
+from core.assets.models import Asset
+from core.db import Model, db, schema
+from core.findings import rollups
+from core.findings.models import Finding, Verdict
+
+TEXTS = ("fingerprint", "source_status", "category", "rule_key", "description", "cwe", "cve", "path", "url", "first_run_id", "last_run_id")
+
+
+def models() -> list[type[Model]]:
+    return [model for model in Model.__subclasses__() if model.__module__.startswith("core.")]
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def empty_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[None]:
+    """A database without any schema."""
+    if request.param == "sqlite":
+        url = f"sqlite:///{tmp_path / 'empty.sqlite3'}"
+    else:
+        server = request.getfixturevalue("postgres_server")
+        server.run("DROP DATABASE IF EXISTS upgraded")
+        server.run("CREATE DATABASE upgraded")
+        url = server.url("upgraded")
+    configured = database.configure(url)
+    yield
+    configured.close_all()
+
+
+def test_the_schema_is_what_the_models_describe(database):
+    assert len(models()) > 20
+    assert not diff_models(db.obj, models()), str(diff_models(db.obj, models()))
+    assert schema.pending() == []
+
+
+def insert(table: str, **columns: object) -> None:
+    names = ", ".join(f'"{name}"' for name in columns)
+    marks = ", ".join([db.param] * len(columns))
+    db.execute_sql(f'INSERT INTO "{table}" ({names}) VALUES ({marks})', tuple(columns.values()))
+
+
+def asset(key: str, synced_at: int | None) -> None:
+    insert("asset", id=f"ast_{key}", customer_id="cus", connection_id="con", source="sonarqube", kind="sonar_project", discipline="appsec",
+           external_key=key, name=key, url="", attributes="{}", open_critical=0, open_high=1, open_medium=0, open_low=0, open_info=0,
+           findings_total=2, findings_remediated=0, discovered_at=1, synced_at=synced_at)
+
+
+def finding(asset_key: str, source_key: str, status: str) -> None:
+    insert("finding", customer_id="cus", asset_id=f"ast_{asset_key}", source="sonarqube", source_key=source_key, title="t", severity=3,
+           status=status, source_state=status, details="{}", first_seen_at=5, digest=7, **dict.fromkeys(TEXTS, ""))
+
+
+def test_a_database_of_the_first_release_comes_up_with_its_data(empty_database):
+    Runner(db.obj, str(schema.FOLDER)).up("0001_initial")
+    for key, synced_at in (("shop", 9), ("api", None), ("empty", 9)):
+        asset(key, synced_at)
+    db.execute_sql("UPDATE asset SET open_high = 0, findings_total = 0 WHERE id = 'ast_empty'")
+    for key in ("shop", "api"):
+        finding(key, "a", "open")
+        finding(key, "b", "accepted")
+    assert schema.upgrade()[0] == "0002_verdicts"
+    assert not diff_models(db.obj, models())
+    newest = dict(Finding.select(Finding.asset_id, Finding.id).order_by(Finding.id).tuples())
+    assert {row.id: (row.lineage, row.enumerated_to) for row in Asset.select()} == {
+        "ast_shop": ("shop", newest["ast_shop"]), "ast_api": ("api", None), "ast_empty": ("empty", 0)}
+    assert {(row.status, row.paused_ms, row.paused_since is None) for row in Finding.select()} == {
+        ("open", 0, True), ("accepted", 0, False)}
+    assert rollups.check() == []
+    assert Verdict.select().count() == 0
+    assert schema.upgrade() == []
