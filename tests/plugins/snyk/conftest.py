@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from itertools import count
 from typing import Any
 
 import pytest
@@ -15,11 +16,43 @@ from plugins.snyk.upstream import Token, World, create_app
 from tests.plugins.snyk.worlds import HURRIED
 
 
+class _Port:
+    """A server that stays, for one app after another: starting one for each of some hundred tests would take most of their time."""
+
+    def __init__(self) -> None:
+        self.app: Any = None
+        self.server = StandIn(self)
+
+    def __call__(self, environ: Any, start_response: Any) -> Any:
+        return self.app(environ, start_response)
+
+
+@pytest.fixture(scope="session")
+def ports() -> Iterator[list[_Port]]:
+    """Those opened so far."""
+    opened: list[_Port] = []
+    yield opened
+    for port in opened:
+        port.server.stop()
+
+
 @pytest.fixture
-def serve() -> Iterator[Callable[..., str]]:
-    """Starts an app on a loopback port until the test ends, and gives its address."""
+def serve(ports: list[_Port]) -> Iterator[Callable[..., str]]:
+    """Serves an app on a loopback port until the test ends, and gives its address."""
     with ExitStack() as running:
-        yield lambda app, **kw: running.enter_context(StandIn(app, **kw)).url
+        taken = count()
+
+        def served(app: Any, **kw: Any) -> str:
+            if kw:
+                return running.enter_context(StandIn(app, **kw)).url
+            number = next(taken)
+            if number == len(ports):
+                ports.append(_Port())
+                ports[number].server.start()
+            ports[number].app = app
+            return ports[number].server.url
+
+        yield served
 
 
 @pytest.fixture
