@@ -40,6 +40,7 @@ class NoQueue:
         raise redis.exceptions.ConnectionError("STOCKADE_REDIS_URL is not set")
 
     enqueue = has = depth = ping = _refuse
+    memory = property(_refuse)
 
     def close(self) -> None:
         """Nothing to close."""
