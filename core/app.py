@@ -22,6 +22,7 @@ from core.hooks.mounting import mount
 from core.hooks.routes import blp as plugins_blp
 from core.http import cookies, docs, health, observe, security
 from core.http.surfaces import install_error_answers, register_blueprint
+from core.imports.routes import blp as imports
 from core.jobs.queue import JobQueue
 from core.overview.routes import blp as overview
 from core.people.routes import blp as auth
@@ -30,7 +31,8 @@ from core.settings import Settings, SettingsError
 from core.tenancy.routes import blp as customers
 
 _MEBIBYTE = 1024 * 1024
-_BLUEPRINTS = (auth, session, customers, customer_users, overview, assets, findings, integrations, runs, plugins_blp, health.blp, docs.blp)
+_BLUEPRINTS = (auth, session, customers, customer_users, overview, assets, findings, integrations, runs, imports, plugins_blp,
+               health.blp, docs.blp)
 
 
 class NoQueue:
@@ -40,6 +42,7 @@ class NoQueue:
         raise redis.exceptions.ConnectionError("STOCKADE_REDIS_URL is not set")
 
     enqueue = has = depth = ping = _refuse
+    memory = property(_refuse)
     memory = property(_refuse)
 
     def close(self) -> None:

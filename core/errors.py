@@ -59,6 +59,12 @@ class TooLarge(StockadeError):
     status, code = 413, "TooLarge"
 
 
+class UnknownFormat(StockadeError):
+    """The content is of no format that is known here."""
+
+    status, code = 415, "UnknownFormat"
+
+
 class TooManyRequests(StockadeError):
     """Too many attempts; try again later."""
 

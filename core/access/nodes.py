@@ -25,6 +25,7 @@ CORE_NODES = (
     PermissionNode("integration.sync", "Start syncs"),
     PermissionNode("run.read", "See runs and their progress"),
     PermissionNode("run.decide", "Approve or discard a held run"),
+    PermissionNode("import.create", "Upload reports of scanners"),
     PermissionNode("plugin.read", "See the plugins of this deployment"),
     PermissionNode("plugin.manage", "Switch plugins on and off"),
     PermissionNode("token.manage", "Create and revoke API tokens of one's own"),
@@ -50,7 +51,7 @@ BUILT_IN_ROLES = (
         "overview.read", "asset.list", "finding.*", "group.read", "customer.list", "customer.read", "customer.user.list",
         "integration.read", "run.read", "plugin.read", "audit.read"), in_customer=False),
     BuiltInRole("customer_admin", "Customer administrator", (
-        *_VIEWER, "group.write", "customer.user.*", "integration.*", "run.*", "plugin.read", "token.manage"),
+        *_VIEWER, "group.write", "customer.user.*", "integration.*", "run.*", "import.create", "plugin.read", "token.manage"),
         in_customer=True),
     BuiltInRole("customer_viewer", "Customer viewer", _VIEWER, in_customer=True),
 )

@@ -191,7 +191,7 @@ class Plugins:
         """Sources whose figures do not show: of plugins switched off or set aside, and stored ones that nobody offers."""
         known = {source for plugin in self._plugins for source in plugin.sources}
         shown = {source for plugin in self._among(include_disabled=False) for source in plugin.sources}
-        return frozenset((known | self._stored_sources) - shown)
+        return frozenset((known | self._stored_sources) - shown - CORE_SOURCES)
 
     def note_stored_sources(self, sources: Iterable[str]) -> None:
         """Tell which sources the data holds, as the process starts, so that those of uninstalled plugins are hidden too."""

@@ -18,6 +18,8 @@ _MEMBER = b"PK\x03\x04"
 _HEADER = struct.Struct("<4s5H3I2H")  # of a member, where it lies
 _STORED, _DEFLATED = 0, 8
 _SHOWN = 16 * 1024  # of a member's beginning
+#: what zipfile raises over directories and members that are not as they should be
+_DAMAGED = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, ValueError, NotImplementedError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,7 @@ class Member:
     def open(self) -> BinaryIO:
         try:
             return io.BufferedReader(_Checked(self.archive.open(self.name), self.name), MEBIBYTE)
-        except (RuntimeError, NotImplementedError, zipfile.BadZipFile) as problem:  # encrypted, or packed in a way of its own
+        except (RuntimeError, *_DAMAGED) as problem:  # encrypted, or packed in a way of its own
             raise _unreadable(self.name) from problem
 
 
@@ -50,7 +52,7 @@ def members(report: Opens, ending: str) -> Iterator[list[Member]]:
         try:
             archive = zipfile.ZipFile(stream)
             listed = archive.infolist()
-        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, struct.error) as problem:
+        except _DAMAGED as problem:
             raise ReportInvalid("The ZIP is damaged or cut short", "the ZIP's directory") from problem
         if len(listed) > MOST_MEMBERS:
             raise ReportTooLarge(f"A ZIP may hold at most {MOST_MEMBERS} files", f"file {MOST_MEMBERS + 1} of {len(listed)}")
@@ -105,7 +107,7 @@ class _Checked(io.RawIOBase):
     def readinto(self, buffer: "bytearray | memoryview") -> int:  # type: ignore[override]
         try:
             unpacked = self._packed.read(len(buffer))
-        except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as problem:
+        except _DAMAGED as problem:
             raise _unreadable(self._name) from problem
         buffer[:len(unpacked)] = unpacked
         return len(unpacked)

@@ -8,4 +8,6 @@ def execute_import(run_id: str) -> None:
     from core.connections import engine
     from core.imports import service
 
-    engine.execute(deployment.current(), run_id, service.origin_of)
+    current = deployment.current()
+    with service.taken_up() as origin_of:
+        engine.execute(current, run_id, origin_of)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 from core.errors import BadRequest, TooLarge
 from core.imports.limits import HEAD, LARGEST_REPORT, MEBIBYTE
@@ -128,7 +128,7 @@ def too_large(size: int) -> TooLarge:
                     details={"place": f"byte {LARGEST_REPORT}", "size": size})
 
 
-def blocks_of(stream: BinaryIO) -> Iterator[bytes]:
+def blocks_of(stream: IO[bytes]) -> Iterator[bytes]:
     while block := stream.read(_BLOCK):
         yield block
 

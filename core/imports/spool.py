@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from core.db.texts import clean, key_of
+from core.errors import BadRequest
 from core.hooks.contracts import AssetDraft, FindingDraft, RuleDraft, Severity, SourceState
 from core.hooks.failures import ReportInvalid, ReportTooLarge
 from core.imports.limits import LONGEST_TEXT, MOST_ASSETS, MOST_FINDINGS, MOST_RULES
@@ -34,10 +35,10 @@ class Spool:
     """Filled once with ``fill``, then read as often as is needed. To be closed.
 
     :param named: the one asset that everything goes to; None to follow the assets of the report.
-    :param otherwise: the asset for what the report gives to none.
+    :param otherwise: the asset for what the report gives to none; None when nobody knows.
     """
 
-    def __init__(self, named: AssetDraft | None, otherwise: AssetDraft) -> None:
+    def __init__(self, named: AssetDraft | None, otherwise: AssetDraft | None) -> None:
         self._named = named
         self._otherwise = otherwise
         self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)  # a private file, deleted by SQLite
@@ -57,24 +58,30 @@ class Spool:
         :raises ReportInvalid: when a draft cannot be stored.
         :raises ReportTooLarge: when there are too many.
         """
-        self._takers = {FindingDraft: self._take_finding, AssetDraft: self._take_asset, RuleDraft: self._take_rule}
         self._database.execute("BEGIN")
         if self._named is not None:
             self._begin_asset(self._named)
         for draft in drafts:
-            take = self._takers.get(type(draft))
-            if take is None:
-                raise TypeError(f"a report parser gave a {type(draft).__name__}")
             try:
-                take(draft)
+                self._take(draft)
             except (ValueError, TypeError) as problem:  # a number that no JSON holds, something else where a text should be
                 raise ReportInvalid(f"It cannot be stored: {problem}", f"finding {self.read:,}, asset {len(self._assets):,}") from problem
         if not self._assets:  # a report without findings speaks for its asset all the same
-            self._begin_asset(self._otherwise)
+            self._begin_the_other_asset()
         self._write()
         self._database.execute("COMMIT")
 
     # -- taking in ----------------------------------------------------------------------------------------------
+
+    def _take(self, draft: AssetDraft | RuleDraft | FindingDraft) -> None:
+        if isinstance(draft, FindingDraft):
+            self._take_finding(draft)
+        elif isinstance(draft, AssetDraft):
+            self._take_asset(draft)
+        elif isinstance(draft, RuleDraft):
+            self._take_rule(draft)
+        else:
+            raise TypeError(f"the parser gave a {type(draft).__name__}")
 
     def _take_asset(self, draft: AssetDraft) -> None:
         if self._named is None:
@@ -91,6 +98,12 @@ class Spool:
             self._database.execute("INSERT INTO asset VALUES (?, ?, ?)", (self._assets[key], key, _told_asset(draft)))
         self._asset = self._assets[key]
 
+    def _begin_the_other_asset(self) -> None:
+        if self._otherwise is None:
+            raise BadRequest("Neither the report nor a file name says which asset it is of; name the asset",
+                             details={"asset": ["Missing data for required field."]})
+        self._begin_asset(self._otherwise)
+
     def _rewrite_asset(self, draft: AssetDraft) -> None:
         self._database.execute("UPDATE asset SET draft = ? WHERE number = 0", (_told_asset(draft),))
 
@@ -103,7 +116,7 @@ class Spool:
 
     def _take_finding(self, draft: FindingDraft) -> None:
         if self._asset is None:
-            self._begin_asset(self._otherwise)
+            self._begin_the_other_asset()
         self.read += 1
         if self.read > MOST_FINDINGS:
             raise ReportTooLarge(f"A report may have at most {MOST_FINDINGS:,} findings", f"finding {self.read:,}")

@@ -15,7 +15,7 @@ def assemble(settings: Settings) -> Deployment:
     :raises core.credentials.keyring.MasterKeyWrong: when the key is not this database's.
     """
     from core.access.nodes import CORE_NODES
-    from core.connections.models import Connection
+    from core.connections.models import Connection, Run
     from core.credentials.keyring import Keyring
     from core.hooks.manager import Plugins
     from core.jobs.queue import JobQueue
@@ -27,7 +27,7 @@ def assemble(settings: Settings) -> Deployment:
     keyring = Keyring(settings.master_key)
     keyring.verify()
     plugins = Plugins.load(settings, core_nodes=[node.node for node in CORE_NODES])
-    plugins.note_stored_sources(source for (source,) in Connection.select(Connection.source).distinct().tuples())
+    plugins.note_stored_sources({source for model in (Connection, Run) for (source,) in model.select(model.source).distinct().tuples()})
     return deployment.use(Deployment(settings, plugins, JobQueue(settings.redis_url), keyring))
 
 
