@@ -151,7 +151,7 @@ class Site:
         assert answer.status_code == 202, answer.get_json()
         return answer.get_json()["run"]["id"]
 
-    def ended(self, run_id: str, within: float = 30.0) -> dict[str, Any]:
+    def ended(self, run_id: str, within: float = 90.0) -> dict[str, Any]:
         """The run as the API tells it, once it has ended."""
         def run() -> dict[str, Any] | None:
             told = self.client.get(f"/api/runs/{run_id}").get_json()
