@@ -250,7 +250,8 @@ def _one_asset(work: _Work, pull: Pull, asset_id: str, draft: AssetDraft) -> Non
         complete = _note_unmapped(work, writer, asset, unmapped) and complete
         writer.write(drafts, also=lambda written: _count(work, written))
         rule_keys.update(entry.rule for entry in drafts if entry.rule)
-    rules.store_missing(asset.customer_id, asset.source, rule_keys, lambda keys: _guarded(lambda: pull.rules(keys), RuleDraft))
+    rules.store_missing(asset.customer_id, asset.source, work.origin.rules_told(rule_keys),
+                        lambda keys: _guarded(lambda: pull.rules(keys), RuleDraft))
     if complete:
         writer.settle(also=lambda written: _count(work, written))
         _note_closings(work, asset, writer.unmentioned())

@@ -1,7 +1,7 @@
 """Where a run's assets and findings come from, and who is told how it ended: a connection's source, or an uploaded report."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from core.assets import catalog
@@ -30,6 +30,10 @@ class Origin(ABC):
         :param progress: writes columns of the run, and with them a sign of life.
         :raises core.hooks.failures.ConnectorError: when there is nothing to pull.
         """
+
+    def rules_told(self, keys: Iterable[str]) -> Iterable[str]:
+        """Those of the rules whose text this origin can give; others are left for one that can."""
+        return keys
 
     @abstractmethod
     def ended(self, run: Run, health: str, code: str, message: str) -> None:

@@ -1,6 +1,6 @@
 """A report as the origin of a run: the engine stores it as it stores what a connection pulls."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
@@ -48,6 +48,7 @@ class ReportOrigin(Origin):
         self.actor = actor
         self._deployment = deployment
         self._whole = whole
+        self._spool: Spool | None = None
 
     def open(self, run: Run, progress: Callable[..., None]) -> tuple[Pull, Sequence[Any]]:
         progress(phase="reading")
@@ -55,6 +56,7 @@ class ReportOrigin(Origin):
         keys: Any = spool.asset_keys
         run.asset_keys = keys  # an import speaks for these assets and no others
         progress(asset_keys=keys)
+        self._spool = spool
         self.findings_in_all = spool.findings_in_all
         self.owner = replace(self.owner, group_id=received.request.group_id or self._own_group(spool))
         return _ReportPull(spool), ()
@@ -67,6 +69,9 @@ class ReportOrigin(Origin):
         AssetGroup.insert(id=group_id, customer_id=self.owner.customer_id, name=_GROUP_NAME, description="", created_at=now,
                           updated_at=now).on_conflict_ignore().execute()
         return group_id
+
+    def rules_told(self, keys: Iterable[str]) -> Iterable[str]:
+        return self._spool.known_rules(keys) if self._spool is not None else ()
 
     def ended(self, run: Run, state: str, code: str, message: str) -> None:
         db.obj.after_commit(Kept(self._deployment, run.customer_id, run.id).delete)

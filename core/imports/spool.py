@@ -155,6 +155,10 @@ class Spool:
             for (told,) in rows:
                 yield _finding_of(json.loads(told))
 
+    def known_rules(self, keys: Iterable[str]) -> list[str]:
+        """Those of the rules that the report tells of."""
+        return [key for key in keys if self._database.execute("SELECT 1 FROM rule WHERE key = ?", (clean(key)[:300],)).fetchone()]
+
     def rules(self, keys: Sequence[str]) -> Iterator[RuleDraft]:
         for key in keys:
             found = self._database.execute("SELECT draft FROM rule WHERE key = ?", (key,)).fetchone()

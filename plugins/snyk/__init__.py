@@ -5,9 +5,10 @@ from collections.abc import Sequence
 
 from core import __version__
 from core.hooks import impl
-from core.hooks.contracts import AssetKind, Connector, Discipline, PluginManifest, StandIn
+from core.hooks.contracts import AssetKind, Connector, Discipline, PluginManifest, ReportParser, StandIn
 from plugins.snyk.connector import SnykConnector
 from plugins.snyk.mapper import ASSET_KIND
+from plugins.snyk.reports import SnykIssues, SnykReport, SnykSarif
 
 _DEMO_COMPANIES = ("northwind", "contoso")  # those of the stand-in, one for each of the demo's customers
 
@@ -25,6 +26,11 @@ def register_asset_kinds() -> Sequence[AssetKind]:
 @impl
 def register_connectors() -> Sequence[Connector]:
     return [SnykConnector()]
+
+
+@impl
+def register_report_parsers() -> Sequence[ReportParser]:
+    return [SnykReport(), SnykSarif(), SnykIssues()]
 
 
 @impl
