@@ -62,13 +62,15 @@ class CheckmarxClient:
         """:raises NotThere: when there is no such project, or the credential does not see it."""
         return self._one(f"/api/projects/{quote(key, safe='')}", "id", f"Project '{key}'")
 
-    def last_scans(self, projects: Sequence[str], **narrowed: str) -> dict[str, Record]:
-        """The newest scan of each project, its main branch preferred; projects without one that fits are left out.
+    def last_scans(self, projects: Sequence[str], *, on_main: bool = True, **narrowed: str) -> dict[str, Record]:
+        """The newest scan of each project; projects without one that fits are left out.
 
         :param projects: ids, few enough for one address.
+        :param on_main: the newest of the main branch, where the project names one. Whether a project without a scan of its main
+            branch is then left out, or told by another branch, differs between accounts.
         :param narrowed: filters such as ``sast_status="Completed"``.
         """
-        query = {"project-ids": ",".join(projects), "limit": len(projects), "use-main-branch": "true",
+        query = {"project-ids": ",".join(projects), "limit": len(projects), "use-main-branch": "true" if on_main else "false",
                  **{name.replace("_", "-"): value for name, value in narrowed.items()}}
         answer = self._get("/api/projects/last-scan", query)
         if not isinstance(answer, dict) or not all(scan is None or isinstance(scan, dict) for scan in answer.values()):

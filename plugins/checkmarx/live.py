@@ -139,16 +139,24 @@ class _Count:
         return {key: LiveCounts(**{severity.name.lower(): counts[severity] for severity in Severity}) for key, counts in counted.items()}
 
     def _scans(self, projects: Sequence[str]) -> dict[str, ProjectScans]:
-        """The scans that speak for each project of which every engine was told and one has a scan at least."""
+        """The scans that speak for each project that has any, as ``scans.latest`` chooses them."""
+        found = self._by_project(projects, on_main=True)
+        missing = [project for project, told in found.items() if not told.by_engine]
+        elsewhere = [project for _, told in self._race.each(lambda chunk: self._client.last_scans(chunk, on_main=False),
+                                                            list(scans.chunks(missing, scans.PROJECTS_AT_ONCE))) for project in told]
+        found |= self._by_project(elsewhere, on_main=False)
+        return {project: told for project, told in found.items() if told.by_engine}
+
+    def _by_project(self, projects: Sequence[str], *, on_main: bool) -> dict[str, ProjectScans]:
+        """The scans of each project of which every engine was told in time."""
         asked = [(engine, chunk) for chunk in scans.chunks(projects, scans.PROJECTS_AT_ONCE) for engine in self._engines]
         told: dict[str, dict[str, Scan]] = {project: {} for project in projects}
         answers = Counter[str]()
-        for (engine, chunk), found in self._race.each(lambda pair: scans.of_engine(self._client, pair[1], pair[0]), asked):
+        for (engine, chunk), found in self._race.each(lambda pair: scans.of_engine(self._client, pair[1], pair[0], on_main=on_main), asked):
             answers.update(chunk)
             for project, scan in found.items():
                 told[project][engine.name] = scan
-        return {project: ProjectScans(by_engine) for project, by_engine in told.items()
-                if by_engine and answers[project] == len(self._engines)}
+        return {project: ProjectScans(by_engine) for project, by_engine in told.items() if answers[project] == len(self._engines)}
 
     def _counted(self, found: Mapping[str, ProjectScans]) -> dict[str, Counter[Severity]]:
         summaries = self._summaries(sorted({scan.id for told in found.values() for scan in told.by_engine.values()}))

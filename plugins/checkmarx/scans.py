@@ -1,7 +1,7 @@
 """Which scan speaks for which engine of a project.
 
 A scan need not run every engine, and one engine may fail while the others finish. So for each engine the newest scan counts in
-which this engine completed, on the project's main branch if it has one there: results of an older SCA scan stay when
+which this engine completed, on the project's main branch unless no scan of that is told: results of an older SCA scan stay when
 today's scan ran SAST alone, and a failed engine closes nothing.
 """
 
@@ -78,22 +78,33 @@ class ProjectScans:
 
 def latest(client: CheckmarxClient, projects: Sequence[str], engines: Iterable[Engine] = ENGINES) -> dict[str, ProjectScans]:
     """The scans that speak for each of these projects, at most ``PROJECTS_AT_ONCE``."""
+    chosen = list(engines)
+    found = _by_project(client, projects, chosen, on_main=True)
+    missing = [key for key, scans in found.items() if not scans.by_engine]
+    elsewhere = sorted(client.last_scans(missing, on_main=False)) if missing else []
+    return found | _by_project(client, elsewhere, chosen, on_main=False) if elsewhere else found
+
+
+def _by_project(client: CheckmarxClient, projects: Sequence[str], engines: Iterable[Engine], *, on_main: bool) -> dict[str, ProjectScans]:
     found: dict[str, dict[str, Scan]] = {key: {} for key in projects}
     for engine in engines:
-        for key, scan in of_engine(client, projects, engine).items():
+        for key, scan in of_engine(client, projects, engine, on_main=on_main).items():
             found[key][engine.name] = scan
     return {key: ProjectScans(by_engine) for key, by_engine in found.items()}
 
 
-def of_engine(client: CheckmarxClient, projects: Sequence[str], engine: Engine) -> dict[str, Scan]:
-    """The scan that speaks for this engine, of each project that has one."""
+def of_engine(client: CheckmarxClient, projects: Sequence[str], engine: Engine, *, on_main: bool = True) -> dict[str, Scan]:
+    """The scan that speaks for this engine, of each project that has one.
+
+    :param on_main: on the main branch; see ``CheckmarxClient.last_scans``.
+    """
     completed = {f"{engine.name}_status": "Completed"}
-    told = client.last_scans(projects, **completed)
+    told = client.last_scans(projects, on_main=on_main, **completed)
     # while a scan runs, its first engines are completed already, but its results are not published yet
     running = [key for key, scan in told.items() if str(scan.get("status")).lower() not in _SETTLED]
     if running:
         told = {key: scan for key, scan in told.items() if key not in running}
-        told |= client.last_scans(running, scan_status="Completed", **completed)
+        told |= client.last_scans(running, on_main=on_main, scan_status="Completed", **completed)
     return {key: _scan(record) for key, record in told.items() if _ran(record, engine.name)}
 
 

@@ -1,9 +1,8 @@
 """The stand-in as a Flask app: token service and API on one address, error bodies, faults, and the controls for tests and demos."""
 
-import ipaddress
 import json
-import threading
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,16 +10,15 @@ from flask import Blueprint, Flask, Response, g, jsonify, request
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import Map, Rule
 
+from core.testing import faults as kit
 from plugins.checkmarx.upstream import dast, projects, results, tokens, webhooks
 from plugins.checkmarx.upstream.answers import Call, Refused
-from plugins.checkmarx.upstream.faults import KINDS, Fault, from_json
 from plugins.checkmarx.upstream.world import Credential, World
 
 View = Callable[..., Any]
 _VERSIONED = "application/json; version=1.0"
 _LISTS = ("projects", "results", "environments", "scans", "entries", "scansSummaries", "applications")
 _PAGE = "<!doctype html><title>Checkmarx One stand-in</title><h1>Checkmarx One stand-in</h1><p>The real service shows a page here.</p>"
-_BAD_GATEWAY = "<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +30,11 @@ class _Route:
     is_versioned: bool = False
     method: str = "GET"
     status: int = 200
+
+    @property
+    def name(self) -> str:
+        """For counting and faults."""
+        return re.sub("<[^>]*>", "{}", self.path).rstrip("/")
 
 
 _ROUTES = (
@@ -67,10 +70,10 @@ def create_app(world: World) -> Flask:
     app = Flask("checkmarx-stand-in")
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.before_request(lambda: _before(world))
-    app.after_request(_spoil_after)
+    app.after_request(_after)
     app.register_blueprint(_identity(world), url_prefix="/auth")
     app.register_blueprint(_api(world), url_prefix="/api")
-    app.register_blueprint(_controls(world), url_prefix="/_standin")
+    app.register_blueprint(kit.controls(world.faults, world.calls), url_prefix="/_standin")
     app.add_url_rule("/<path:page>", "page", lambda page: _PAGE)
     app.add_url_rule("/", "start", lambda: _PAGE)
     return app
@@ -137,18 +140,22 @@ def _caller(world: World) -> Credential | None:
 
 
 def _before(world: World) -> Response | None:
-    """Count the request, and misbehave before it is looked at; an answer ends it."""
+    """Count the request and let its faults strike; an answer ends it."""
     g.striking, g.rule, g.named = [], *_matched()
     if request.path.startswith("/_standin"):
         return None
     request.get_data()  # a request whose body is not read cannot be answered half
-    world.count(g.rule.rule if g.rule is not None else request.url_rule.rule if request.url_rule is not None else request.path)
-    g.striking = world.faults.striking(request.path, _projects_named(world))
+    name = g.rule.endpoint.name if g.rule is not None else "token" if request.path.startswith("/auth") else request.path
+    world.count(name)
+    g.striking = world.faults.striking(name, _projects_named(world))
     for fault in g.striking:
-        spoilt = _spoil_before(world, fault)
-        if spoilt is not None:
-            return spoilt
-    return None
+        if fault.kind == "vanish":
+            world.remove(fault.what)
+        elif fault.kind == "expire":
+            world.access.clear()
+        elif fault.kind == "revoke":
+            world.revoke()
+    return kit.spoilt_before(g.striking, lambda status: Response(status=status))
 
 
 def _matched() -> tuple[Rule | None, Mapping[str, str]]:
@@ -165,79 +172,9 @@ def _projects_named(world: World) -> set[str]:
     return words | owners
 
 
-def _spoil_before(world: World, fault: Fault) -> Response | None:
-    if fault.kind == "slow":
-        (fault.gate or threading.Event()).wait(fault.seconds)
-    elif fault.kind == "vanish":
-        world.remove(fault.project)
-    elif fault.kind == "expire":
-        world.access.clear()
-    elif fault.kind == "revoke":
-        world.revoke()
-    elif fault.kind == "html":
-        return Response(_BAD_GATEWAY, 502, content_type="text/html")
-    elif fault.kind == "status":
-        response = Response(status=fault.status)
-        if fault.retry_after:
-            response.headers["Retry-After"] = fault.retry_after
-        return response
-    return None
-
-
-def _spoil_after(response: Response) -> Response:
+def _after(response: Response) -> Response:
     """Misbehave with the answer that is ready."""
-    kinds = {fault.kind for fault in g.get("striking", ())}
-    if "empty_page" in kinds and response.is_json and isinstance(response.get_json(), dict):
+    striking = g.get("striking", ())
+    if any(fault.kind == "empty_page" for fault in striking) and response.is_json and isinstance(response.get_json(), dict):
         response.set_data(json.dumps({name: [] if name in _LISTS else value for name, value in response.get_json().items()}))
-    if "cut_json" in kinds:
-        response.set_data(response.get_data()[:-max(1, response.content_length or 2) // 2])
-    if "cut" in kinds:
-        whole = response.get_data()
-        return Response(_once(whole[:len(whole) // 2]), response.status_code,
-                        headers={"Content-Type": "application/json", "Content-Length": str(len(whole))})
-    return response
-
-
-def _once(body: bytes) -> Iterator[bytes]:
-    # streamed, since a body in one piece would be given its own, true length
-    yield body
-
-
-def _controls(world: World) -> Blueprint:
-    """``/_standin``: what the world is told to do, and what was asked of it. For callers on this machine alone."""
-    controls = Blueprint("controls", __name__)
-
-    @controls.before_request
-    def only_from_here() -> Response | None:
-        here = ipaddress.ip_address(request.remote_addr or "0.0.0.0").is_loopback  # noqa: S104 - stands for an unknown caller
-        return None if here else Response(status=403)
-
-    @controls.get("/calls")
-    def calls() -> Response:
-        return jsonify(dict(world.calls))
-
-    @controls.delete("/calls")
-    def forget_calls() -> Response:
-        world.calls.clear()
-        return Response(status=204)
-
-    @controls.get("/faults")
-    def faults() -> Response:
-        return jsonify(faults=world.faults.as_json(), kinds=KINDS)
-
-    @controls.post("/faults")
-    def add_fault() -> Response:
-        try:
-            fault = world.faults.add(**from_json(request.get_json()))
-        except (TypeError, ValueError, AttributeError) as problem:
-            response = jsonify(message=str(problem))
-            response.status_code = 400
-            return response
-        return jsonify(fault.as_json())
-
-    @controls.delete("/faults")
-    def clear_faults() -> Response:
-        world.faults.clear()
-        return Response(status=204)
-
-    return controls
+    return kit.spoilt_after(striking, response)

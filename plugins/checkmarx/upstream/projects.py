@@ -1,5 +1,6 @@
 """Everything that is not a result: versions, projects, applications, scans and their sums."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -31,13 +32,24 @@ def custom_states(call: Call) -> list[dict[str, Any]]:
 def listed(call: Call) -> dict[str, Any]:
     """``GET /api/projects``"""
     visible = call.visible()
-    ids, names, text = call.words("ids"), call.words("names"), call.args.get("name", "").lower()
-    found = [project for project in visible if (not ids or project.id in ids) and (not names or project.name in names)
-             and text in project.name.lower() and (not call.args.get("repo-url") or project.repository == call.args["repo-url"])]
+    if sum(bool(call.args.get(name)) for name in ("names", "name", "name-regex")) > 1:
+        raise Refused(400, "names, name and name-regex exclude one another")
+    found = [project for project in visible if _is_wanted(call, project)]
     if "null" in call.struck:
         visible, found = [], []
     return {"totalCount": len(visible), "filteredTotalCount": len(found),
             "projects": null_if_empty([_project(project) for project in call.items(found)])}
+
+
+def _is_wanted(call: Call, project: Project) -> bool:
+    ids, names, groups = call.words("ids"), call.words("names"), call.words("groups")
+    keys, values = call.words("tags-keys"), call.words("tags-values")
+    return ((not ids or project.id in ids) and (not names or project.name in names)
+            and call.args.get("name", "").lower() in project.name.lower()
+            and re.search(call.args.get("name-regex", ""), project.name) is not None
+            and (not groups or not set(groups).isdisjoint(project.groups)) and (not keys or not set(keys).isdisjoint(project.tags))
+            and (not values or not set(values).isdisjoint(project.tags.values()))
+            and (not call.args.get("repo-url") or project.repository == call.args["repo-url"]))
 
 
 def one(call: Call, project: str) -> dict[str, Any]:
@@ -71,7 +83,8 @@ def last_scans(call: Call) -> dict[str, Any]:
 def _last(call: Call, project: Project) -> dict[str, Any] | None:
     fitting = [scan for scan in project.scans if _fits(call, scan)]
     if call.flag("use-main-branch"):
-        fitting = [scan for scan in fitting if project.main_branch and scan.branch == project.main_branch] or fitting
+        of_main = [scan for scan in fitting if project.main_branch and scan.branch == project.main_branch]
+        fitting = of_main or ([] if project.main_branch and call.world.only_main_branch else fitting)
     elif call.args.get("branch"):
         fitting = [scan for scan in fitting if scan.branch == call.args["branch"]]
     if not fitting:

@@ -12,10 +12,20 @@ from functools import cached_property
 from typing import Any, Self
 
 from core import clock
-from plugins.checkmarx.upstream.faults import Faults
+from core.testing.faults import Faults
 
 #: the end of all generated history; fixed, so that two processes hold the same world
 TODAY = clock.from_iso("2026-11-13T17:20:00Z")
+#: what it can do wrong beside what any service can
+KINDS = {
+    "empty_page": "leaves the list of the answer empty, with the total unchanged",
+    "drift": "lets the pages after the first begin one record later, as when one went and another one came meanwhile",
+    "null": "answers null in place of the list, and a total of 0",
+    "unpublished": "knows no results of any scan yet, as shortly after a scan's end",
+    "vanish": "removes the project ``what`` for good",
+    "expire": "ends all access tokens at once; the credentials stay good",
+    "revoke": "revokes all credentials and tokens for good",
+}
 ALL_ENGINES = ("sast", "sca", "kics", "containers", "microengines", "apisec")
 FINAL = ("Completed", "Partial")
 
@@ -209,8 +219,9 @@ class World:
     :ivar access: to whom each access token was given, and until when (milliseconds).
     :ivar expires_in: life of access tokens in seconds.
     :ivar page_cap: the most results that a page ever has, whatever is asked for; None: as documented.
+    :ivar only_main_branch: a project with a main branch is told by scans of that alone, where the main branch is asked for.
     :ivar closed_windows: the end of a window of DAST listings belongs to it.
-    :ivar calls: how often each path was asked for, with ids left out.
+    :ivar calls: how often each path below ``/api/`` was asked for, with ``{}`` for ids; ``token`` for the token service.
     """
 
     tenants: dict[str, Tenant]
@@ -219,8 +230,9 @@ class World:
     access: dict[str, tuple[Credential, int]] = field(default_factory=dict)
     expires_in: int = 1800
     page_cap: int | None = None
+    only_main_branch: bool = False
     closed_windows: bool = False
-    faults: Faults = field(default_factory=Faults)
+    faults: Faults = field(default_factory=lambda: Faults(KINDS))
     calls: Counter[str] = field(default_factory=Counter)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -260,9 +272,9 @@ class World:
         for tenant in self.tenants.values():
             tenant.projects.pop(project, None)
 
-    def count(self, path: str) -> None:
+    def count(self, call: str) -> None:
         with self.lock:
-            self.calls[path] += 1
+            self.calls[call] += 1
 
 
 def make_jwt(claims: Mapping[str, Any]) -> str:

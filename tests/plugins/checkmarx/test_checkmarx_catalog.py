@@ -9,8 +9,9 @@ from plugins.checkmarx.upstream.dast import TARGETS_PASSWORD
 from tests.plugins.checkmarx.results import E1, P1, P2, S1, attack, environment, project, sast
 
 
-def numbered(count: int) -> list[Project]:
-    return [Project(f"{number:08}-0000-4000-8000-000000000000", f"acme/{number}", created=TODAY - number) for number in range(count)]
+def numbered(count: int, *, scanned: bool = False) -> list[Project]:
+    return [Project(f"{number:08}-0000-4000-8000-000000000000", f"acme/{number}", created=TODAY - number,
+                    scans=[Scan.holding(f"scan-{number}")] if scanned else []) for number in range(count)]
 
 
 def keys(pull) -> list[str]:
@@ -45,17 +46,17 @@ def test_a_project_that_was_never_scanned_is_an_asset_too(pull_of):
 
 
 def test_many_projects_come_a_hundred_a_page_with_one_question_for_each_engine(pull_of):
-    held = World.of(*numbered(230), has_dast=False)
+    held = World.of(*numbered(230, scanned=True), has_dast=False)
     assert len(set(keys(pull_of(held)))) == 230
-    assert held.calls["/api/projects"] == 3
-    assert held.calls["/api/projects/last-scan"] == 3 * 6
+    assert held.calls["projects"] == 3
+    assert held.calls["projects/last-scan"] == 3 * 6
 
 
 def test_a_credential_that_sees_nothing_prunes_nothing(pull_of):
     with pytest.raises(PermissionMissing, match="shows this credential no project"):
         keys(pull_of(World.of(project()), {"sees": frozenset()}))
     held = World.of(project())
-    held.faults.add("null", path="/api/projects")
+    held.faults.add("null", path="projects")
     with pytest.raises(PermissionMissing):
         keys(pull_of(held))
 
@@ -91,15 +92,15 @@ def test_environments_are_complete_whichever_way_windows_are_cut(pull_of, closed
 
 
 @pytest.mark.parametrize("kind", ["cut", "cut_json", "html"])
-@pytest.mark.parametrize(("path", "after"), [("/api/projects", 0), ("/api/projects/last-scan", 2), ("/api/dast/scans/environments", 0)])
+@pytest.mark.parametrize(("path", "after"), [("projects", 0), ("projects/last-scan", 2), ("dast/scans/environments", 0)])
 def test_a_catalog_cut_short_raises(pull_of, kind, path, after):
-    held = World.of(*numbered(130), environments=[environment()])
+    held = World.of(*numbered(130, scanned=True), environments=[environment()])
     held.faults.add(kind, path=path, after=after)
     with pytest.raises((AnswerInvalid, UpstreamUnavailable)):
         keys(pull_of(held))
 
 
-@pytest.mark.parametrize("path", ["/api/projects", "/api/dast/scans/environments"])
+@pytest.mark.parametrize("path", ["projects", "dast/scans/environments"])
 @pytest.mark.parametrize("after", [0, 1])
 def test_a_page_without_what_it_announces_raises(pull_of, path, after):
     environments = [environment(key=f"{number:08}-2222-4222-8222-222222222222", scans=[]) for number in range(130)]
@@ -111,13 +112,13 @@ def test_a_page_without_what_it_announces_raises(pull_of, path, after):
 
 def test_a_listing_that_moves_is_read_once_more_and_then_complete(pull_of):
     held = World.of(*numbered(230), has_dast=False)
-    held.faults.add("drift", path="/api/projects", times=2)
+    held.faults.add("drift", path="projects", times=3)
     assert len(set(keys(pull_of(held)))) == 230
 
 
 def test_a_listing_that_keeps_moving_is_never_called_complete(pull_of):
     held = World.of(*numbered(230), has_dast=False)
-    held.faults.add("drift", path="/api/projects")
+    held.faults.add("drift", path="projects")
     with pytest.raises(PullIncomplete, match="came of 230 that were announced"):
         keys(pull_of(held))
 
@@ -125,21 +126,21 @@ def test_a_listing_that_keeps_moving_is_never_called_complete(pull_of):
 def test_a_project_that_vanishes_between_pages_is_no_failure(pull_of):
     held = World.of(*numbered(230), has_dast=False)
     gone = numbered(230)[-1].id
-    held.faults.add("vanish", path="/api/projects", project=gone, after=1, times=1)
+    held.faults.add("vanish", path="projects", what=gone, after=1, times=1)
     assert gone not in keys(pull_of(held))
 
 
 @pytest.mark.parametrize("kind", ["429", "503", "expire"])
 def test_what_passes_is_waited_for(pull_of, kind):
     held = World.of(*numbered(230), has_dast=False)
-    held.faults.add(*(["expire"] if kind == "expire" else ["status"]), path="/api/projects", after=1, times=1, retry_after="0",
+    held.faults.add(*(["expire"] if kind == "expire" else ["status"]), path="projects", after=1, times=1, retry_after="0",
                     status=int(kind) if kind.isdigit() else 500)
     assert len(keys(pull_of(held))) == 230
 
 
 def test_a_credential_that_is_revoked_midway_ends_the_pull(pull_of):
     held = World.of(*numbered(230), has_dast=False)
-    held.faults.add("revoke", path="/api/projects", after=3, times=1)
+    held.faults.add("revoke", path="projects", after=1, times=1)
     with pytest.raises(LoginRejected):
         keys(pull_of(held))
 
@@ -180,7 +181,7 @@ def test_one_asset_by_its_key(pull_of):
 
 def test_an_id_that_the_service_finds_impossible_is_not_there(pull_of):
     held = World.of(project())
-    held.faults.add("status", path="/api/projects/x", status=400)
+    held.faults.add("status", path="projects/{}", status=400)
     with pytest.raises(NotThere):
         pull_of(held).asset("x")
 
@@ -189,5 +190,5 @@ def test_the_first_page_is_given_before_the_last_is_read(pull_of):
     held = World.of(*numbered(230), has_dast=False)
     catalog = pull_of(held).catalog()
     next(catalog)
-    assert held.calls["/api/projects"] == 1
+    assert held.calls["projects"] == 1
     catalog.close()

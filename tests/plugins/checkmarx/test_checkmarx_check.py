@@ -40,7 +40,7 @@ def test_results_of_a_project_are_tried(pull_of):
     held = world()
     held.tenants["acme"].projects.pop(P2)
     pull_of(held).check()
-    assert held.calls["/api/results"] == 1
+    assert held.calls["results"] == 1
 
 
 def test_a_tenant_without_dast_works_and_is_told_so(pull_of):
@@ -53,7 +53,7 @@ def test_a_tenant_without_dast_works_and_is_told_so(pull_of):
 def test_only_what_is_to_be_pulled_is_tried(pull_of, coverage, message):
     held = world()
     assert pull_of(held, coverage=coverage).check().message.endswith(f": {message}")
-    assert (held.calls["/api/projects"] == 0) is (coverage == "dast")
+    assert (held.calls["projects"] == 0) is (coverage == "dast")
 
 
 @pytest.mark.parametrize("coverage", ["both", "dast"])
@@ -128,7 +128,7 @@ def test_something_else_answers_in_place_of_the_api(pull_answered, answer):
 
 def test_a_service_that_is_down(pull_of):
     held = world()
-    held.faults.add("html", path="/api/")
+    held.faults.add("html", path="versions")
     with pytest.raises(UpstreamUnavailable):
         pull_of(held).check()
 

@@ -37,7 +37,7 @@ def test_the_name_of_a_project_comes_from_the_catalog_and_costs_no_call(pull_of)
     asset = next(asset for asset in pull.catalog() if asset.key == KEY)
     (found,) = pull.findings(asset)
     assert found.details["checkmarx_project_name"] == "acme/payments"
-    assert held.calls["/api/projects/<project>"] == held.calls["/api/dast/scans/environment/<environment>"] == 0
+    assert held.calls["projects/{}"] == held.calls["dast/scans/environment/{}"] == 0
 
 
 def test_a_project_that_the_credential_does_not_see_is_named_by_its_id_alone(pull_of, findings_of):
@@ -49,7 +49,7 @@ def test_a_project_that_the_credential_does_not_see_is_named_by_its_id_alone(pul
 def test_the_last_scan_counts_when_it_is_finished(pull_of, findings_of, status):
     held = with_scans(scan(S1, attack("old", path="/old"), days_ago=9), scan(S2, attack("new"), status=status))
     assert [finding.path for finding in findings_of(pull_of(held), KEY).values()] == ["https://pay.example/search?q=abc"]
-    assert held.calls["/api/dast/scans/scans"] == 0
+    assert held.calls["dast/scans/scans"] == 0
 
 
 @pytest.mark.parametrize("status", ["Running", "Failed", "Cancelled", "New", "Failed@Timeout"])
@@ -82,7 +82,7 @@ def many(count: int) -> World:
 def test_results_come_a_hundred_a_page(pull_of, findings_of):
     held = many(250)
     assert len(findings_of(pull_of(held), KEY)) == 250
-    assert held.calls["/api/dast/mfe-results/results/<scan>"] == 3
+    assert held.calls["dast/mfe-results/results/{}"] == 3
 
 
 @pytest.mark.parametrize("after", [0, 1, 2])
@@ -90,7 +90,7 @@ def test_results_come_a_hundred_a_page(pull_of, findings_of):
                                                ("html", UpstreamUnavailable)])
 def test_results_cut_short_raise(pull_of, kind, failure, after):
     held = many(250)
-    held.faults.add(kind, path="/api/dast/mfe-results", after=after)
+    held.faults.add(kind, path="dast/mfe-results/results/{}", after=after)
     with pytest.raises(failure) as caught:
         everything_of(pull_of(held), KEY)
     assert caught.value.asset_only

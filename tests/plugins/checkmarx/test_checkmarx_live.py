@@ -18,7 +18,7 @@ from plugins.checkmarx.upstream import TENANTS, TODAY, Credential, Project, Resu
 from tests.plugins.checkmarx.conftest import CLIENT, HURRIED, SECRET
 from tests.plugins.checkmarx.results import E1, P1, P2, P3, S1, S2, S3, container, kics, project, risk, sast, sca, secret
 
-TOKENS = "/auth/realms/<tenant>/protocol/openid-connect/token"
+RISKS = "apisec/static/api/risks/{}"
 #: as core makes clients for live totals: quick, and without second tries
 IMPATIENT = UpstreamPolicy(allow=(ipaddress.ip_network("127.0.0.0/8"),), connect_timeout=1.0, read_timeout=2.0, retries=0,
                            per_second=10_000.0)
@@ -65,9 +65,8 @@ def test_live_counts_are_those_that_a_sync_stores(serve, tenant, with_apis):
 def test_eight_projects_take_a_score_of_calls(live_of):
     held = default_world()
     live_of(held, list(held.tenants["northwind"].projects))
-    dismissed, risks = held.calls["/api/results"], held.calls["/api/apisec/static/api/risks/<scan>"]
-    assert held.calls == {TOKENS: 1, "/api/projects/last-scan": 6, "/api/scan-summary": 1, "/api/results": dismissed,
-                          "/api/apisec/static/api/risks/<scan>": risks}
+    dismissed, risks = held.calls["results"], held.calls[RISKS]
+    assert held.calls == {"token": 1, "projects/last-scan": 6, "scan-summary": 1, "results": dismissed, RISKS: risks}
     assert dismissed <= 10
     assert risks <= 8
 
@@ -77,7 +76,7 @@ def test_what_was_asked_of_a_scan_is_remembered_as_long_as_its_sums_stay(setting
     settings, live = CheckmarxSettings().load(settings_for(held)), CheckmarxLive()
     for _ in range(3):
         assert live.totals(settings, upstream, [P1], 10.0) == {P1: LiveCounts(high=2)}
-    assert (held.calls["/api/results"], held.calls["/api/apisec/static/api/risks/<scan>"]) == (1, 1)
+    assert (held.calls["results"], held.calls[RISKS]) == (1, 1)
     held.tenants["acme"].projects[P1].scans[0].results[1].state = "NOT_EXPLOITABLE"
     assert live.totals(settings, upstream, [P1], 10.0) == {P1: LiveCounts(high=1)}
 
@@ -112,6 +111,13 @@ def test_each_engine_is_counted_in_the_scan_that_speaks_for_it(live_of):
                           sast("x", severity="CRITICAL", state="NOT_EXPLOITABLE"), created=TODAY - clock.DAY)
     today = Scan.holding(S2, sast("a"), engines={"sast": "Completed"})
     assert live_of(World.of(project(before, today)), [P1]) == {P1: LiveCounts(high=1, low=1)}
+
+
+@pytest.mark.parametrize("only_main", [False, True])
+def test_a_project_that_is_scanned_beside_its_main_branch_alone_counts(live_of, only_main):
+    held = World.of(project(Scan.holding(S1, sast("a"), branch="feature/x")), project(key=P2))
+    held.only_main_branch = only_main
+    assert live_of(held, [P1, P2]) == {P1: LiveCounts(high=1)}
 
 
 def test_fixed_results_are_not_open(live_of):
@@ -163,7 +169,7 @@ def two_projects() -> World:
     return World.of(project(Scan.holding(S1, sast("a"), risk("r", origin="documentation"))), project(Scan.holding(S2, sast("b")), key=P2))
 
 
-@pytest.mark.parametrize("path", ["/auth", "/api/projects/last-scan", "/api/scan-summary"])
+@pytest.mark.parametrize("path", ["token", "projects/last-scan", "scan-summary"])
 def test_a_source_that_hangs_is_given_up_when_the_time_is_up(live_of, path):
     held, released = two_projects(), threading.Event()
     held.faults.add("slow", path=path, gate=released)
@@ -178,7 +184,7 @@ def test_a_source_that_hangs_is_given_up_when_the_time_is_up(live_of, path):
 
 def test_projects_that_are_counted_in_time_are_told_though_others_hang(live_of):
     held, released = two_projects(), threading.Event()
-    held.faults.add("slow", path="/api/apisec", project=P1, gate=released)
+    held.faults.add("slow", path=RISKS, about=P1, gate=released)
     try:
         assert live_of(held, [P1, P2], 0.5) == {P2: LiveCounts(high=1)}
     finally:
@@ -187,11 +193,11 @@ def test_projects_that_are_counted_in_time_are_told_though_others_hang(live_of):
 
 def test_projects_whose_calls_fail_are_left_out(live_of):
     held = two_projects()
-    held.faults.add("html", path="/api/apisec", project=P1)
+    held.faults.add("html", path=RISKS, about=P1)
     assert live_of(held, [P1, P2]) == {P2: LiveCounts(high=1)}
 
 
-@pytest.mark.parametrize("path", ["/auth", "/api/projects/last-scan", "/api/scan-summary"])
+@pytest.mark.parametrize("path", ["token", "projects/last-scan", "scan-summary"])
 @pytest.mark.parametrize("kind", ["html", "status", "cut_json"])
 def test_a_source_in_trouble_raises(live_of, path, kind):
     held = two_projects()
@@ -202,7 +208,7 @@ def test_a_source_in_trouble_raises(live_of, path, kind):
 
 def test_one_engine_that_cannot_be_told_spoils_the_figures_and_none_are_given(live_of):
     held = two_projects()
-    held.faults.add("status", path="/api/projects/last-scan", status=503, after=3, times=1)
+    held.faults.add("status", path="projects/last-scan", status=503, after=3, times=1)
     with pytest.raises(UpstreamUnavailable):
         live_of(held, [P1, P2])
 
@@ -216,7 +222,7 @@ def test_a_credential_that_is_refused_is_tried_once(live_of):
 
 def test_a_token_that_ends_in_between_is_renewed(live_of):
     held = two_projects()
-    held.faults.add("expire", path="/api/scan-summary", times=1)
+    held.faults.add("expire", path="scan-summary", times=1)
     assert set(live_of(held, [P1, P2])) == {P1, P2}
 
 
@@ -224,4 +230,4 @@ def test_many_projects_are_asked_for_in_chunks(live_of):
     held = World.of(*(Project(f"{number:08}-0000-4000-8000-000000000000", f"{number}", scans=[Scan.holding(f"{S3}{number}", kics("k"))])
                       for number in range(230)))
     assert len(live_of(held, list(held.tenants["acme"].projects))) == 230
-    assert (held.calls["/api/projects/last-scan"], held.calls["/api/scan-summary"]) == (18, 5)
+    assert (held.calls["projects/last-scan"], held.calls["scan-summary"]) == (18, 5)

@@ -17,7 +17,7 @@ from plugins.checkmarx.upstream import Credential, World, create_app
 from tests.plugins.checkmarx.conftest import CLIENT, HURRIED, SECRET
 from tests.plugins.checkmarx.results import project
 
-TOKENS = "/auth/realms/<tenant>/protocol/openid-connect/token"
+TOKENS = "token"
 
 
 class Clock:
@@ -87,10 +87,10 @@ def test_a_token_that_ends_early_is_renewed_once_and_the_call_repeated(world, lo
 
 
 def test_a_call_that_is_refused_with_a_fresh_token_too_is_given_up(world, login_at):
-    world.faults.add("status", path="/api/", status=401)
+    world.faults.add("status", path="projects", status=401)
     with pytest.raises(LoginRejected):
         projects(login_at(world))
-    assert (world.calls[TOKENS], world.calls["/api/projects"]) == (2, 2)
+    assert (world.calls[TOKENS], world.calls["projects"]) == (2, 2)
 
 
 def test_a_credential_that_is_revoked_in_between_is_told_as_such(world, login_at):
@@ -126,12 +126,12 @@ def test_an_api_key_is_exchanged_and_kept(world, serve):
 @pytest.mark.parametrize("troubles", [["status"], ["status", "html"], ["cut"]])
 def test_a_token_service_in_trouble_is_asked_again(world, login_at, troubles):
     for kind in troubles:
-        world.faults.add(kind, path="/auth", status=503, times=1)
+        world.faults.add(kind, path="token", status=503, times=1)
     assert projects(login_at(world)) == 1
 
 
 def test_a_token_service_that_stays_in_trouble_is_unavailable(world, login_at):
-    world.faults.add("status", path="/auth", status=503)
+    world.faults.add("status", path="token", status=503)
     with pytest.raises(UpstreamUnavailable):
         projects(login_at(world))
 

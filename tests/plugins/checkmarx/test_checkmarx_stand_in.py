@@ -117,6 +117,14 @@ def test_content_types_differ_by_family(served):
     assert ask(url, f"/api/scan-summary?scan-ids={S1}").headers["Content-Type"] == "application/json"
 
 
+@pytest.mark.parametrize(("query", "found"), [("", 2), ("ids=" + P1, 1), ("names=acme/11", 1), ("name=ACME", 2),
+                                              ("name-regex=^acme/1.$", 1), ("tags-keys=application,x", 1), ("tags-values=shop", 1),
+                                              ("groups=g", 0), ("repo-url=x", 0)])
+def test_projects_are_narrowed(served, query, found):
+    answer = ask(served(small()), f"/api/projects?{query}").json()
+    assert (answer["totalCount"], answer["filteredTotalCount"], len(answer["projects"] or [])) == (2, found, found)
+
+
 def test_scan_ids_are_taken_joined_or_repeated(served):
     url = served(World.of(project(Scan.holding(S1)), project(Scan.holding(S2), key=P2)))
     for query in (f"scan-ids={S1},{S2}", f"scan-ids={S1}&scan-ids={S2}"):
@@ -159,13 +167,13 @@ def test_sums_leave_out_what_does_not_occur_and_count_dismissed_results(served):
 
 def test_faults_are_set_and_taken_back_over_http(served):
     url = served(small())
-    wanted = {"kind": "status", "path": "/api/versions", "status": 503, "times": 1}
+    wanted = {"kind": "status", "path": "versions", "status": 503, "times": 1}
     assert requests.post(f"{url}/_standin/faults", json=wanted, timeout=5).ok
     assert [ask(url, "/api/versions").status_code for _ in range(2)] == [503, 200]
     assert requests.post(f"{url}/_standin/faults", json={"kind": "nonsense"}, timeout=5).status_code == 400
     assert len(requests.get(f"{url}/_standin/faults", timeout=5).json()["faults"]) == 1
     assert requests.delete(f"{url}/_standin/faults", timeout=5).status_code == 204
-    assert requests.get(f"{url}/_standin/calls", timeout=5).json()["/api/versions"] == 2
+    assert requests.get(f"{url}/_standin/calls", timeout=5).json()["versions"] == 2
 
 
 def test_the_demo_world_is_as_large_and_as_various_as_it_says():

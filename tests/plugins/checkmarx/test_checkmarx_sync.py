@@ -110,8 +110,8 @@ def test_a_dismissed_result_leaves_the_totals_and_keeps_the_source_s_word(deploy
 
 
 @pytest.mark.parametrize(("kind", "path", "state"), [
-    ("empty_page", "/api/results", "partial"), ("unpublished", "/api/results", "partial"), ("cut_json", "/api/dast/mfe-results", "partial"),
-    ("null", "/api/projects", "failed"), ("empty_page", "/api/dast/scans/environments", "failed"), ("revoke", "/api/results", "failed"),
+    ("unpublished", "results", "partial"), ("cut_json", "dast/mfe-results/results/{}", "partial"), ("null", "projects", "failed"),
+    ("empty_page", "dast/scans/environments", "failed"), ("revoke", "results", "failed"),
 ])
 def test_a_pull_in_trouble_closes_and_prunes_nothing(deployment, connected, kind, path, state):
     held = world()
@@ -150,13 +150,13 @@ def test_a_webhook_syncs_the_project_alone(deployment, connected):
     sync(deployment, connection)
     held.calls.clear()
     assert sync(deployment, connection, asset_keys=[P1]).state == "succeeded"
-    assert held.calls["/api/projects"] == held.calls["/api/dast/scans/environments"] == 0
+    assert held.calls["projects"] == held.calls["dast/scans/environments"] == 0
 
 
 def test_no_secret_is_kept_with_the_run(deployment, connected):
     held = world()
     _, connection = connected(held)
-    held.faults.add("status", path="/api/projects", status=400)
+    held.faults.add("status", path="projects", status=400)
     run = sync(deployment, connection)
     assert run.state == "failed"
     assert SECRET not in f"{run.reason} {run.problems}"
