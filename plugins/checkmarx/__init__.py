@@ -5,10 +5,11 @@ from collections.abc import Sequence
 
 from core import __version__
 from core.hooks import impl
-from core.hooks.contracts import AssetKind, Connector, Discipline, LiveTotals, PluginManifest, StandIn
+from core.hooks.contracts import AssetKind, Connector, Discipline, LiveTotals, PluginManifest, ReportParser, StandIn
 from plugins.checkmarx.connector import CheckmarxConnector
 from plugins.checkmarx.live import CheckmarxLive
 from plugins.checkmarx.mapper import ENVIRONMENT_KIND, PROJECT_KIND
+from plugins.checkmarx.reports import CheckmarxOneReport, CxSastReport
 
 _DEMO_TENANTS = ("northwind", "contoso")  # those of the stand-in, one for each of the demo's customers
 _DEMO_CLIENT = "findings-portal"
@@ -28,6 +29,11 @@ def register_asset_kinds() -> Sequence[AssetKind]:
 @impl
 def register_connectors() -> Sequence[Connector]:
     return [CheckmarxConnector()]
+
+
+@impl
+def register_report_parsers() -> Sequence[ReportParser]:
+    return [CxSastReport(), CheckmarxOneReport()]
 
 
 @impl

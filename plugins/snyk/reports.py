@@ -14,6 +14,8 @@ from plugins.snyk.mapper import ASSET_KIND, Links, Project, to_finding
 Record = Mapping[str, Any]
 
 _FACTS = frozenset({"projectName", "displayTargetFile", "targetFile", "packageManager", "path", "docker", "error", "ok"})
+#: what only a record of Snyk has; a head may be cut in the first one
+_MARKS = frozenset({"CVSSv3", "packageName", "moduleName", "semver", "upgradePath", "publicId", "severityWithCritical"})
 _TOOL = "Snyk"
 _CATEGORIES = {"snykcode": "code", "snyk code": "code", "snyk open source": "open_source", "snyk container": "container", "snyk iac": "iac",
                "snyk secrets": "secret"}
@@ -73,7 +75,7 @@ def _begins_a_test(document: Record, name: str) -> bool:
         return False
     if not listed:
         return bool({"ok", "dependencyCount", "packageManager", "projectName"} & set(document))
-    return isinstance(listed[0], dict) and "bomFormat" not in document and bool({"id", "CVSSv3", "publicId"} & set(listed[0]))
+    return isinstance(listed[0], dict) and bool(_MARKS & set(listed[0]))
 
 
 def _each_test(document: JsonStream, take: Callable[[int], Any]) -> None:

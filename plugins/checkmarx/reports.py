@@ -1,0 +1,255 @@
+"""Files that Checkmarx wrote, uploaded in place of a pull: the XML of CxSAST, results of Checkmarx One as its API and its command line
+write them, and the JSON of a scan report."""
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+from typing import Any
+
+from core.hooks.contracts import AssetDraft, FindingDraft, ReportFile, RuleDraft, SourceState
+from core.hooks.failures import ReportInvalid
+from core.imports.json_stream import JsonStream, outline
+from core.imports.limits import MOST_STEPS
+from core.imports.xml_stream import Element, elements, root
+from plugins.checkmarx.engines import query_rule
+from plugins.checkmarx.mapper import PROJECT_KIND, Keys, Origin, natural_key, result_mark, result_to_finding, rule_of
+from plugins.checkmarx.readings import cwe_of, fingerprint, line_of, normal_state, severity_of, without_nothing, words
+
+Record = Mapping[str, Any]
+Drafts = Iterator[AssetDraft | RuleDraft | FindingDraft]
+
+_ROOT = "CxXMLResults"
+#: the states of CxSAST, which its XML has as numbers
+_STATES = {"0": "TO_VERIFY", "1": "NOT_EXPLOITABLE", "2": "CONFIRMED", "3": "URGENT", "4": "PROPOSED_NOT_EXPLOITABLE"}
+_SCAN_REPORT = ("scanResults", "iacScanResults")
+_TYPES = frozenset({"sast", "sca", "kics", "containers", "sca-container", "sscs-secret-detection", "sscs-scorecard"})
+
+
+class CxSastReport:
+    """The XML report of CxSAST: a query, its results, and the path of each."""
+
+    format, title, source = "checkmarx-xml", "Checkmarx CxSAST XML", "checkmarx"
+
+    def recognises(self, head: bytes) -> bool:
+        outermost = root(head)
+        return outermost is not None and outermost.name == _ROOT
+
+    def read(self, report: ReportFile) -> Drafts:
+        keys, query = Keys(), None
+        for element in elements(report, {"Result"}, {_ROOT, "Query"}):
+            if element.name == _ROOT:
+                yield from _project(element.attributes.get("ProjectName", ""))
+            elif element.name == "Query":
+                query = element
+                yield element.mapped(_query_to_rule)
+            elif query is None:
+                raise element.invalid("A result stands outside of a query")
+            else:
+                yield element.mapped(partial(_result_of_sast, query.attributes, keys))
+
+
+class CheckmarxOneReport:
+    """The JSON of Checkmarx One: ``{"results": [...]}``, or a scan report, which has results by query."""
+
+    format, title, source = "checkmarx-one", "Checkmarx One JSON", "checkmarx"
+
+    def recognises(self, head: bytes) -> bool:
+        document = outline(head)
+        if not isinstance(document, dict):
+            return False
+        if any(isinstance(document.get(name), dict) for name in _SCAN_REPORT):
+            return True
+        results = document.get("results")
+        if "results" in document and not results:  # an empty list, which the API writes as null
+            return bool({"totalCount", "scanID"} & set(document))
+        return isinstance(results, list) and isinstance(results[0], dict) and _is_result(results[0])
+
+    def read(self, report: ReportFile) -> Drafts:
+        keys, rules, has_results = Keys(), set[str](), False
+        with JsonStream(report) as document:
+            for name in document.members():
+                kind = document.kind()
+                has_results = has_results or name in ("results", *_SCAN_REPORT)
+                if name == "projectName":
+                    yield from _project(document.text())
+                elif name == "reportHeader" and kind == "object":
+                    yield from _project(str(document.value().get("projectName") or ""))
+                elif name == "results" and kind == "array":
+                    yield from _told(document.each(partial(_result, keys)), rules)
+                elif name == "scanResults" and kind == "object":
+                    yield from _told(_of_scan(document, keys), rules)
+                elif name == "iacScanResults" and kind == "object":
+                    yield from _told(_of_configurations(document, keys), rules)
+        if not has_results:
+            raise ReportInvalid("The file has no results", "line 1, column 1")
+
+
+def _is_result(record: Record) -> bool:
+    return record.get("type") in _TYPES or ("similarityId" in record and "severity" in record)
+
+
+def _project(name: str) -> Iterator[AssetDraft]:
+    if name:
+        yield AssetDraft(name, name, PROJECT_KIND)
+
+
+def _told(drafts: Iterator[FindingDraft], rules: set[str]) -> Iterator[RuleDraft | FindingDraft]:
+    """The findings, each rule told once before them. Texts of SAST queries are left for a connection to ask for."""
+    for draft in drafts:
+        if draft.rule and draft.rule not in rules and draft.category != "sast":
+            rules.add(draft.rule)
+            yield rule_of(draft)
+        yield draft
+
+
+# -- Checkmarx One --------------------------------------------------------------------------------------------------------------
+
+
+def _result(keys: Keys, told: Record) -> FindingDraft:
+    return result_to_finding(told, Origin(), keys.key(natural_key(told), result_mark(told)))
+
+
+def _of_scan(document: JsonStream, keys: Keys) -> Iterator[FindingDraft]:
+    """``scanResults``: a list of queries, or engines with languages with queries."""
+    for name in document.members():
+        kind = document.kind()
+        if name == "resultsList" and kind == "array":
+            for found in document.each(partial(_of_query, keys, "")):
+                yield from found
+        elif kind == "object":
+            yield from _of_engine(document, keys)
+
+
+def _of_engine(document: JsonStream, keys: Keys) -> Iterator[FindingDraft]:
+    for name in document.members():
+        if name != "languages" or document.kind() != "array":
+            continue
+        for _ in document.items():
+            language = ""
+            for part in document.members():
+                if part == "languageName":
+                    language = document.text()
+                elif part == "queries" and document.kind() == "array":
+                    for found in document.each(partial(_of_query, keys, language)):
+                        yield from found
+
+
+def _of_query(keys: Keys, language: str, query: Record) -> list[FindingDraft]:
+    return [_result(keys, _of_sast(query, told, language)) for told in query.get("vulnerabilities") or ()]
+
+
+def _of_sast(query: Record, told: Record, language: str) -> dict[str, Any]:
+    """A result of a query as the API would tell it."""
+    digest = fingerprint(str(query.get("queryId")), *(f"{node.get('fileName')}:{node.get('line')}" for node in _nodes(told)))
+    return {
+        "type": "sast",
+        "id": told.get("id") or told.get("resultHash") or digest,
+        "similarityId": told.get("similarityId"),
+        "severity": told["severity"],
+        "state": told.get("state") or told["status"],
+        "status": told.get("status"),
+        "description": query.get("description"),
+        "firstFoundAt": _instant(told.get("firstFoundDate")),
+        "foundAt": _instant(told.get("foundDate")),
+        "data": {"queryId": query.get("queryId") or query["queryName"], "queryName": query["queryName"],
+                 "group": query.get("groupName") or query.get("queryPath"), "resultHash": told.get("resultHash"),
+                 "languageName": language, "nodes": _nodes(told)},
+        "vulnerabilityDetails": {"cweId": told.get("cweId") or query.get("cweId")},
+    }
+
+
+def _nodes(told: Record) -> list[Record]:
+    if told.get("nodes"):
+        return list(told["nodes"])
+    ends = [{"fileName": told.get(f"{end}FileName"), "line": told.get(f"{end}Line")} for end in ("source", "destination")]
+    return [end for end in ends if end["fileName"]]
+
+
+def _of_configurations(document: JsonStream, keys: Keys) -> Iterator[FindingDraft]:
+    """``iacScanResults``: technologies with queries with results."""
+    for name in document.members():
+        if name == "technology" and document.kind() == "array":
+            for found in document.each(partial(_of_technology, keys)):
+                yield from found
+
+
+def _of_technology(keys: Keys, technology: Record) -> list[FindingDraft]:
+    return [_result(keys, _of_kics(technology, query, told)) for query in technology.get("queries") or ()
+            for told in query.get("resultsList") or ()]
+
+
+def _of_kics(technology: Record, query: Record, told: Record) -> dict[str, Any]:
+    """A result for a configuration as the API would tell it."""
+    return {
+        "type": "kics",
+        "id": told.get("id") or fingerprint(str(query["queryName"]), str(told.get("fileName")), str(told.get("actualValue"))),
+        "similarityId": told.get("similarityId"),
+        "severity": told["severity"],
+        "state": told.get("state") or "TO_VERIFY",
+        "status": told.get("status"),
+        "description": query.get("description"),
+        "firstFoundAt": _instant(told.get("firstDetectionDate")),
+        "foundAt": _instant(told.get("lastDetectionDate")),
+        "data": {**told, "queryId": query.get("queryId") or query["queryName"], "queryName": query["queryName"],
+                 "group": query.get("category"), "platform": technology.get("name")},
+        "vulnerabilityDetails": {"cweId": told.get("cweId") or query.get("cweId")},
+    }
+
+
+def _instant(told: Any) -> str | None:
+    """Some write their dates for people; those are left out."""
+    return told if isinstance(told, str) and told[:4].isdecimal() and told[4:5] == "-" else None
+
+
+# -- CxSAST ---------------------------------------------------------------------------------------------------------------------
+
+
+def _query_to_rule(query: Element) -> RuleDraft:
+    told = query.attributes
+    return RuleDraft(query_rule(told["id"]), words(told["name"]), cwe=cwe_of(told.get("cweId")))
+
+
+def _result_of_sast(query: Mapping[str, str], keys: Keys, result: Element) -> FindingDraft:
+    """A result; its place is where its path begins."""
+    told, path = result.attributes, result.child("Path")
+    nodes = result.all("Path", "PathNode")
+    similarity = path.attributes.get("SimilarityId", "") if path is not None else ""
+    steps = [_step(node) for node in nodes]
+    way = fingerprint(*steps, *(node.said("Column") for node in nodes))
+    natural = f"cxsast:{query['id']}:{similarity or way}"
+    state = _STATES.get(told.get("state") or "0", told.get("state", ""))
+    return FindingDraft(
+        source_key=keys.key(natural, way),
+        title=words(query["name"]),
+        severity=severity_of(told.get("Severity") or query["Severity"]),
+        state=_state(told, state),
+        source_status=normal_state(state),
+        category="sast",
+        rule=query_rule(query["id"]),
+        description="\n".join(f"{number}. {step}" for number, step in enumerate(steps[:MOST_STEPS], 1)),
+        cwe=cwe_of(query.get("cweId")),
+        path=told.get("FileName") or (nodes[0].said("FileName") if nodes else ""),
+        line=line_of(told.get("Line")),
+        url=told.get("DeepLink") or "",
+        fingerprint=fingerprint("cxsast", query["id"], similarity or way),
+        details=without_nothing({
+            "engine": "sast",
+            "status": (told.get("Status") or "").upper(),
+            "similarity_id": similarity,
+            "language": query.get("Language"),
+            "group": query.get("group"),
+            "categories": query.get("categories"),
+            "sink": steps[-1] if len(steps) > 1 else "",
+            "comment": told.get("Remark"),
+        }),
+    )
+
+
+def _state(told: Mapping[str, str], state: str) -> SourceState:
+    if (told.get("Status") or "").lower() == "fixed":
+        return SourceState.FIXED
+    is_dismissed = (told.get("FalsePositive") or "").lower() == "true" or state == "NOT_EXPLOITABLE"
+    return SourceState.FALSE_POSITIVE if is_dismissed else SourceState.OPEN
+
+
+def _step(node: Element) -> str:
+    return f"{node.said('FileName')}:{node.said('Line')} {node.said('Name')}".strip()
