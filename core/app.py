@@ -17,6 +17,7 @@ from core.connections.routes import runs_blp as runs
 from core.credentials.keyring import Keyring
 from core.deployment import Deployment
 from core.findings.routes import blp as findings
+from core.findings.routes import verdicts_blp as verdicts
 from core.hooks.manager import Plugins
 from core.hooks.mounting import mount
 from core.hooks.routes import blp as plugins_blp
@@ -31,7 +32,7 @@ from core.settings import Settings, SettingsError
 from core.tenancy.routes import blp as customers
 
 _MEBIBYTE = 1024 * 1024
-_BLUEPRINTS = (auth, session, customers, customer_users, overview, assets, findings, integrations, runs, imports, plugins_blp,
+_BLUEPRINTS = (auth, session, customers, customer_users, overview, assets, findings, verdicts, integrations, runs, imports, plugins_blp,
                health.blp, docs.blp)
 
 
@@ -42,7 +43,6 @@ class NoQueue:
         raise redis.exceptions.ConnectionError("STOCKADE_REDIS_URL is not set")
 
     enqueue = has = depth = ping = _refuse
-    memory = property(_refuse)
     memory = property(_refuse)
 
     def close(self) -> None:

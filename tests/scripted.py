@@ -38,6 +38,7 @@ class World:
     assets: dict[str, list[Any]] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)
     kinds: dict[str, str] = field(default_factory=dict)
+    lineages: dict[str, str] = field(default_factory=dict)
     catalog_fails: Exception | None = None
     rules_asked: list[str] = field(default_factory=list)
     opened_with: list[Mapping[str, Any]] = field(default_factory=list)
@@ -75,7 +76,8 @@ class ScriptedPull:
     def asset(self, key: str) -> AssetDraft:
         if key not in world.assets:
             raise NotThere(f"There is no asset {key}")
-        return AssetDraft(key, world.names.get(key, key.title()), world.kinds.get(key, "scripted_project"))
+        return AssetDraft(key, world.names.get(key, key.title()), world.kinds.get(key, "scripted_project"),
+                          lineage=world.lineages.get(key, ""))
 
     def findings(self, asset: AssetDraft) -> Iterator[FindingDraft | Unmapped]:
         world.on_asset(asset.key)

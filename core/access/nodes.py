@@ -11,6 +11,8 @@ CORE_NODES = (
     PermissionNode("asset.list", "List assets"),
     PermissionNode("finding.list", "List findings"),
     PermissionNode("finding.read", "Open a finding with its history"),
+    PermissionNode("finding.decide", "Accept findings, call them false positives, ignore and reopen them"),
+    PermissionNode("sla.manage", "Change within how many days findings are to be fixed"),
     PermissionNode("group.read", "See asset groups"),
     PermissionNode("group.write", "Change a customer's own asset groups"),
     PermissionNode("group.write.shared", "Change MSP-wide asset groups"),
@@ -43,7 +45,7 @@ class BuiltInRole:
     in_customer: bool
 
 
-_VIEWER = ("overview.read", "asset.list", "finding.*", "group.read", "run.read", "customer.read")
+_VIEWER = ("overview.read", "asset.list", "finding.list", "finding.read", "group.read", "run.read", "customer.read")
 
 BUILT_IN_ROLES = (
     BuiltInRole("msp_admin", "MSP administrator", ("*",), in_customer=False),
@@ -51,8 +53,8 @@ BUILT_IN_ROLES = (
         "overview.read", "asset.list", "finding.*", "group.read", "customer.list", "customer.read", "customer.user.list",
         "integration.read", "run.read", "plugin.read", "audit.read"), in_customer=False),
     BuiltInRole("customer_admin", "Customer administrator", (
-        *_VIEWER, "group.write", "customer.user.*", "integration.*", "run.*", "import.create", "plugin.read", "token.manage"),
-        in_customer=True),
+        *_VIEWER, "finding.decide", "sla.manage", "group.write", "customer.user.*", "integration.*", "run.*", "import.create",
+        "plugin.read", "token.manage"), in_customer=True),
     BuiltInRole("customer_viewer", "Customer viewer", _VIEWER, in_customer=True),
 )
 

@@ -1,6 +1,8 @@
-"""What the scheduler does every few seconds: due schedules, runs whose worker died, jobs that Redis lost, things to delete."""
+"""What the scheduler does every few seconds: due schedules, runs whose worker died, jobs that Redis lost, acceptances that run out,
+due days to count anew, things to delete."""
 
 import logging
+import time
 
 from redis.exceptions import RedisError
 
@@ -10,12 +12,14 @@ from core.connections import health, runs, service
 from core.connections.models import Connection, Run
 from core.db import atomic
 from core.deployment import Deployment
-from core.findings.models import Finding, FindingEvent
+from core.findings import settling, sla, store
 
 log = logging.getLogger(__name__)
 _ACTOR = "scheduler"
 _SETTLING = 5 * clock.SECOND  # a run this young is still on its way into the queue
 _DELETED_AT_ONCE = 20  # assets in one pass, so that a pass stays short
+_SECONDS_AT_ONCE = 5.0  # of bringing findings in line, for the same reason
+_CUSTOMERS_AT_ONCE = 100
 
 
 def tick(deployment: Deployment) -> None:
@@ -24,6 +28,7 @@ def tick(deployment: Deployment) -> None:
     start_due(deployment, now)
     take_up_dead(deployment, now)
     enqueue_lost(deployment, now)
+    bring_in_line(now)
     delete_pruned(deployment, now)
 
 
@@ -72,16 +77,25 @@ def enqueue_lost(deployment: Deployment, now: int) -> int:
     return lost
 
 
+def bring_in_line(now: int) -> None:
+    """End the acceptances that have run out, and finish what requests that were cut short have left: verdicts that do not show in all
+    their findings yet, due days by an earlier policy."""
+    deadline = time.monotonic() + _SECONDS_AT_ONCE
+    settling.expire(now)
+    settling.finish(now, deadline)
+    for customer_id in sla.customers_to_bring_in_line(_CUSTOMERS_AT_ONCE):
+        sla.bring_in_line(customer_id, deadline)
+        if time.monotonic() > deadline:
+            break
+
+
 def delete_pruned(deployment: Deployment, now: int) -> int:
     """Delete for good what was pruned longer ago than it can be restored, with findings and history."""
     limit = now - deployment.settings.prune_days * clock.DAY
     old = list(Asset.select().where(Asset.pruned_at < limit).limit(_DELETED_AT_ONCE))
     for asset in old:
-        mine = (Finding.customer_id == asset.customer_id) & (Finding.asset_id == asset.id)
         with atomic():
-            FindingEvent.delete().where(FindingEvent.customer_id == asset.customer_id,
-                                        FindingEvent.finding_id.in_(Finding.select(Finding.id).where(mine))).execute()
-            Finding.delete().where(mine).execute()
+            store.delete_all(asset)
             Asset.delete().where(Asset.id == asset.id).execute()
             audit.record("asset.deleted", actor=_ACTOR, target=asset.id, customer_id=asset.customer_id, details={"name": asset.name})
     return len(old)

@@ -14,6 +14,7 @@ from core.db import db
 from core.db.bulk import rows_by_key
 from core.findings import terms
 from core.findings.models import Finding, Verdict
+from core.findings.state import REMEDIATED
 from core.findings.terms import Terms
 from core.hooks.contracts import FindingDraft
 
@@ -29,6 +30,10 @@ class Ruling(NamedTuple):
     kind: str
     until: int | None
     created_at: int
+    author: str
+
+
+RULING = (Verdict.id, Verdict.kind, Verdict.until, Verdict.created_at, Verdict.author)  # the columns of a ``Ruling``
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +65,8 @@ NONE = Broad()
 def broad(customer_id: str, now: int) -> Broad:
     """A customer's verdicts on assets, rules and CVEs that are in force; one statement."""
     by_asset, by_rule, by_cve, ids = {}, {}, {}, []
-    rows = Verdict.select(Verdict.id, Verdict.kind, Verdict.until, Verdict.created_at, Verdict.level, Verdict.asset_id, Verdict.source,
-                          Verdict.rule_key, Verdict.cve).where(Verdict.customer_id == customer_id, IS_BROAD, _lasts(now))
+    rows = Verdict.select(*RULING, Verdict.level, Verdict.asset_id, Verdict.source, Verdict.rule_key, Verdict.cve).where(
+        Verdict.customer_id == customer_id, IS_BROAD, lasts(now))
     for *facts, level, asset_id, source, rule_key, cve in rows.tuples():
         ruling = Ruling(*facts)
         ids.append(ruling.id)
@@ -74,21 +79,27 @@ def broad(customer_id: str, now: int) -> Broad:
     return Broad(by_asset, by_rule, by_cve, frozenset(ids))
 
 
-def _lasts(now: int) -> peewee.Expression:
+def lasts(now: int) -> peewee.Expression:
     """An acceptance that has run out holds no more, even before its end is written."""
     return Verdict.until.is_null() | (Verdict.until > now)
 
 
-class _Kin(NamedTuple):
-    """A verdict on a finding of another asset of the lineage, and where that finding is."""
+class _Place(NamedTuple):
+    """Where a finding is."""
 
-    ruling: Ruling
-    asset_id: str
     path: str | None
     line: int | None
 
     def distance(self, draft: FindingDraft) -> tuple[bool, int]:
         return draft.path != self.path, abs((draft.line or 0) - (self.line or 0))
+
+
+class _Kin(NamedTuple):
+    """A verdict on a finding of another asset of the lineage."""
+
+    ruling: Ruling
+    asset_id: str
+    place: _Place
 
 
 class InForce:
@@ -104,6 +115,7 @@ class InForce:
         self._asset = asset
         self._seen: object = (0, None, None)
         self._has_kin = False
+        self._twins: dict[str, dict[str, list[_Place]]] = {}  # by asset of the lineage and fingerprint
         self._look = self._looking().sql()  # asked so often that composing it anew would show
 
     def _looking(self) -> peewee.ModelSelect:
@@ -129,7 +141,8 @@ class InForce:
     def inherited(self, new: Sequence[tuple[str, FindingDraft]]) -> dict[str, Ruling]:
         """Verdicts on single findings that new ones take over from other assets of the lineage, by the source's key.
 
-        A decision about one finding covers one finding of each asset: of several with the same fingerprint the nearest.
+        A decision about one finding covers one finding of each asset: of several with the same fingerprint the nearest, and none that
+        is nearer to one that nobody decided about.
         """
         if not self._has_kin:
             return {}
@@ -142,24 +155,43 @@ class InForce:
         chosen: dict[str, Ruling] = {}
         for fingerprint, group in kin.items():
             for one in group:
-                if drafts[fingerprint] and one.ruling.id not in spent:
-                    nearest = min(drafts[fingerprint], key=lambda entry, one=one: one.distance(entry[1]))  # type: ignore[misc]
+                near = [] if one.ruling.id in spent else self._near(one, fingerprint, drafts[fingerprint])
+                if near:
+                    nearest = min(near, key=lambda entry, one=one: one.place.distance(entry[1]))  # type: ignore[misc]
                     drafts[fingerprint].remove(nearest)
                     chosen[nearest[0]] = one.ruling
         return chosen
 
+    def _near(self, one: _Kin, fingerprint: str, drafts: Sequence[tuple[str, FindingDraft]]) -> list[tuple[str, FindingDraft]]:
+        """Those that no other finding with the fingerprint in the other asset is nearer to."""
+        if one.asset_id not in self._twins:
+            self._twins[one.asset_id] = self._twins_in(one.asset_id)
+        others = self._twins[one.asset_id].get(fingerprint, ())
+        return [(source_key, draft) for source_key, draft in drafts
+                if all(one.place.distance(draft) <= other.distance(draft) for other in others)]
+
+    def _twins_in(self, asset_id: str) -> dict[str, list[_Place]]:
+        """Places of the findings that share their fingerprints with others of the asset; looked up once, since it costs all of its rows."""
+        there = ((Finding.customer_id == self._asset.customer_id) & (Finding.asset_id == asset_id) & (Finding.fingerprint != "")
+                 & Finding.source_state.not_in(list(REMEDIATED)))
+        shared = Finding.select(Finding.fingerprint).where(there).group_by(Finding.fingerprint).having(fn.COUNT(Finding.id) > 1)
+        twins: dict[str, list[_Place]] = {}
+        for fingerprint, path, line in Finding.select(Finding.fingerprint, Finding.path, Finding.line).where(
+                there, Finding.fingerprint.in_(shared)).tuples():
+            twins.setdefault(fingerprint, []).append(_Place(path, line))
+        return twins
+
     def _kin(self, fingerprints: list[str]) -> dict[str, list[_Kin]]:
         """The decided findings of the lineage by fingerprint: for each those of one asset, the one decided about last."""
-        rows = (Verdict.select(Verdict.fingerprint, Verdict.id, Verdict.kind, Verdict.until, Verdict.created_at, Verdict.asset_id,
-                               Finding.path, Finding.line)
+        rows = (Verdict.select(Verdict.fingerprint, Verdict.asset_id, Finding.path, Finding.line, *RULING)
                 .join(Finding, peewee.JOIN.LEFT_OUTER, on=Finding.id == Verdict.finding_id)
-                .where(self._of_kin(), Verdict.fingerprint.in_(fingerprints), _lasts(clock.now()))
+                .where(self._of_kin(), Verdict.fingerprint.in_(fingerprints), lasts(clock.now()))
                 .order_by(Verdict.created_at.desc(), Verdict.id.desc()))
         kin: dict[str, list[_Kin]] = {}
-        for fingerprint, verdict_id, kind, until, created_at, asset_id, path, line in rows.tuples():
+        for fingerprint, asset_id, path, line, *facts in rows.tuples():
             group = kin.setdefault(fingerprint, [])
             if not group or group[0].asset_id == asset_id:
-                group.append(_Kin(Ruling(verdict_id, kind, until, created_at), asset_id, path, line))
+                group.append(_Kin(Ruling(*facts), asset_id, _Place(path, line)))
         return kin
 
     def _spent(self, kin: Mapping[str, Sequence[_Kin]]) -> set[str]:

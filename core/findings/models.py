@@ -142,9 +142,6 @@ class Verdict(Model):
     ended_by = peewee.CharField(255, default="")
     settled_at = InstantField(null=True)  # null: findings are still to be brought in line with it, or with its end
 
-    class Meta:
-        indexes = ((("customer_id", "created_at", "id"), False),)
-
     @classmethod
     def within(cls, scope: Scope) -> peewee.ModelSelect:
         """The verdicts that a scope shows. Those on rules and CVEs concern every asset, so only who sees all has them."""
@@ -162,6 +159,7 @@ Verdict.add_index(Verdict.index(Verdict.customer_id, Verdict.finding_id, unique=
                   .where(_IN_FORCE, Verdict.level == "finding"))
 Verdict.add_index(Verdict.index(Verdict.customer_id, Verdict.level, Verdict.asset_id, Verdict.source, Verdict.rule_key, Verdict.cve,
                                 unique=True, name="verdict_one_per_target").where(_IN_FORCE, Verdict.level != "finding"))
+Verdict.add_index(Verdict.index(Verdict.customer_id, Verdict.created_at, Verdict.id, name="verdict_in_force").where(_IN_FORCE))
 Verdict.add_index(Verdict.index(Verdict.customer_id, Verdict.lineage, Verdict.fingerprint, name="verdict_by_fingerprint")
                   .where(_IN_FORCE, Verdict.level == "finding"))
 Verdict.add_index(Verdict.index(Verdict.until, name="verdict_running_out").where(_IN_FORCE, Verdict.until.is_null(False)))

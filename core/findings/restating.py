@@ -47,13 +47,21 @@ class Stored(NamedTuple):
     sla_terms: list | None
     level: str | None
     decided_finding: int | None
+    decided_kind: str | None
+    decided_until: int | None
     reason: str | None
     ended_at: int | None
+    ended_by: str | None
 
     @property
     def is_decided_itself(self) -> bool:
         """Whether the verdict in force is on this very finding or one that it took it over from, not on its asset, rule or CVE."""
-        return self.verdict_id is not None and self.level in ("finding", None) and self.ended_at is None
+        return self.level == "finding" and self.ended_at is None
+
+    @property
+    def has_own_verdict(self) -> bool:
+        """Whether somebody decided about this very finding, and that is in force."""
+        return self.is_decided_itself and self.decided_finding == self.id
 
     def ruled(self, in_force: Broad) -> Ruling | None:
         """The verdict on its asset, rule or CVE."""
@@ -108,7 +116,8 @@ def _assets_of(customer_id: str, keys: Sequence[int]) -> set[str]:
 
 def _rows(customer_id: str, keys: Sequence[int]) -> Iterator[Stored]:
     own = [getattr(Finding, name) for name in Stored._fields[:16]]
-    query = (Finding.select(*own, Asset.lineage, Asset.sla_terms, Verdict.level, Verdict.finding_id, Verdict.reason, Verdict.ended_at)
+    query = (Finding.select(*own, Asset.lineage, Asset.sla_terms, Verdict.level, Verdict.finding_id, Verdict.kind, Verdict.until,
+                            Verdict.reason, Verdict.ended_at, Verdict.ended_by)
              .join(Asset, on=Asset.id == Finding.asset_id)
              .join(Verdict, peewee.JOIN.LEFT_OUTER, on=Verdict.id == Finding.verdict_id)
              .where(Finding.customer_id == customer_id, Finding.id.in_(list(keys))).order_by(Finding.id))

@@ -2,16 +2,20 @@
 
 import heapq
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from array import array
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import peewee
 
+from core import clock
 from core.assets.models import Asset, AssetGroup, GroupMember
 from core.errors import NotFound
-from core.findings.models import Finding, FindingEvent, Rule
+from core.findings.models import Finding, FindingEvent, Rule, Verdict
+from core.findings.sla import breached
 from core.findings.state import Status
+from core.findings.terms import day_of
 from core.hooks.contracts import Severity
 from core.ids import finding_key
 from core.scope import Scope
@@ -31,6 +35,7 @@ class Filter:
     text: str = ""
     cwe: int | None = None
     category: str = ""
+    breached: bool | None = None  # past their due day, or not
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +71,15 @@ def count(scope: Scope, wanted: Filter) -> tuple[int, bool]:
     return number, True
 
 
+def keys(scope: Scope, wanted: Filter, most: int) -> array:
+    """Keys of the findings of a whole list, not in its order; no more than ``most``."""
+    found = array("q")
+    for state in dict.fromkeys(wanted.states):
+        query = _narrowed(scope, wanted, state, None).select(Finding.id).order_by(Finding.id).limit(most - len(found))
+        found.extend(key for (key,) in query.tuples().iterator())
+    return found
+
+
 def _narrowed(scope: Scope, wanted: Filter, state: Status, after: tuple[int, int] | None) -> peewee.ModelSelect:
     query = Finding.within(scope).where(Finding.status == str(state))
     if wanted.severities:
@@ -82,6 +96,9 @@ def _narrowed(scope: Scope, wanted: Filter, state: Status, after: tuple[int, int
         query = query.where(Finding.category == wanted.category)
     if wanted.cwe is not None:
         query = query.where(Finding.cwe.contains(f",{wanted.cwe},"))
+    if wanted.breached is not None:
+        is_breached = breached(day_of(clock.now()))
+        query = query.where(is_breached if wanted.breached else Finding.due_day.is_null() | ~is_breached)
     if wanted.text:
         query = query.where(Finding.title.contains(wanted.text) | Finding.path.contains(wanted.text)
                             | Finding.rule_key.contains(wanted.text) | Finding.cve.contains(wanted.text))
@@ -92,7 +109,11 @@ def _narrowed(scope: Scope, wanted: Filter, state: Status, after: tuple[int, int
 
 def assets_of(findings: Iterable[Finding]) -> dict[str, Asset]:
     """The assets of some findings, by id, in one statement."""
-    wanted = {finding.asset_id for finding in findings}
+    return assets_by_id({finding.asset_id for finding in findings})
+
+
+def assets_by_id(wanted: Collection[str]) -> dict[str, Asset]:
+    """These assets, in one statement."""
     return {asset.id: asset for asset in Asset.select().where(Asset.id.in_(sorted(wanted)))} if wanted else {}
 
 
@@ -104,6 +125,7 @@ class Opened:
     asset: Asset
     rule: Rule | None
     events: Sequence[FindingEvent]
+    verdicts: Mapping[str, Verdict] = field(default_factory=dict)  # those that the finding and its events tell of, by id
 
     @property
     def details(self) -> dict[str, Any]:
@@ -111,7 +133,7 @@ class Opened:
 
 
 def opened(scope: Scope, public_id: str) -> Opened:
-    """One finding with its asset, rule and history, newest first.
+    """One finding with its asset, rule, verdicts and history, newest first.
 
     :raises NotFound: also when the finding belongs to somebody else.
     """
@@ -121,4 +143,11 @@ def opened(scope: Scope, public_id: str) -> Opened:
         raise NotFound("There is no such finding")
     rule = Rule.get_or_none(Rule.customer_id == finding.customer_id, Rule.source == finding.source, Rule.key == finding.rule_key)
     events = FindingEvent.select().where(FindingEvent.customer_id == finding.customer_id, FindingEvent.finding_id == finding.id)
-    return Opened(finding, Asset.get_by_id(finding.asset_id), rule, list(events.order_by(FindingEvent.id.desc()).limit(500)))
+    told = list(events.order_by(FindingEvent.id.desc()).limit(500))
+    return Opened(finding, Asset.get_by_id(finding.asset_id), rule, told, _verdicts(finding, told))
+
+
+def _verdicts(finding: Finding, events: Iterable[FindingEvent]) -> dict[str, Verdict]:
+    wanted = {verdict_id for verdict_id in (finding.verdict_id, *(event.verdict_id for event in events)) if verdict_id}
+    theirs = Verdict.select().where(Verdict.customer_id == finding.customer_id, Verdict.id.in_(sorted(wanted)))
+    return {verdict.id: verdict for verdict in theirs} if wanted else {}

@@ -18,7 +18,7 @@ from core.db.bulk import bulk_insert, bulk_update, refresh_statistics, rows_by_k
 from core.db.texts import key_of
 from core.findings import history, identity, rollups, sla
 from core.findings.inforce import InForce, Ruling
-from core.findings.models import Finding, FindingEvent
+from core.findings.models import AssetDue, Finding, FindingEvent, FindingKey, Verdict
 from core.findings.rollups import Delta
 from core.findings.rows import REWRITTEN, SAID, STORED, Before, digest_of, repeated, rewritten, said_by
 from core.findings.standing import standing
@@ -107,12 +107,14 @@ class AssetWriter:
             total += written
             self._mention(old for old, _ in pairs)
         with atomic():
-            newest = Finding.select(peewee.fn.MAX(Finding.id)).where(Finding.customer_id == self._asset.customer_id,
-                                                                     Finding.asset_id == self._asset.id)
-            reached = (newest.scalar() or 0) if self._added or self._asset.enumerated_to is None else self._asset.enumerated_to
+            reached = self._newest() if self._added or total.renamed else (self._before[-1] if self._before else 0)
             Asset.update(synced_at=clock.now(), enumerated_to=reached).where(Asset.id == self._asset.id).execute()
             also(Written())
         return total
+
+    def _newest(self) -> int:
+        mine = (Finding.customer_id == self._asset.customer_id) & (Finding.asset_id == self._asset.id)
+        return Finding.select(peewee.fn.MAX(Finding.id)).where(mine).scalar() or 0
 
     def unmentioned(self) -> Iterator[int]:
         """Keys of the findings that the source still reported before and that no batch has mentioned, ascending."""
@@ -277,10 +279,30 @@ def close(customer_id: str, asset_id: str, due: object, *, run_id: str, actor: s
     return closed
 
 
+def delete_all(asset: Asset) -> None:
+    """Delete an asset's findings with all that is told of them, inside a transaction. Decisions about single ones stay as long as another
+    asset of the lineage is there, which may take them over."""
+    catalog.lock([asset.id])
+    mine = (Finding.customer_id == asset.customer_id) & (Finding.asset_id == asset.id)
+    FindingEvent.delete().where(FindingEvent.customer_id == asset.customer_id,
+                                FindingEvent.finding_id.in_(Finding.select(Finding.id).where(mine))).execute()
+    for table in (Finding, FindingKey, AssetDue):
+        table.delete().where(table.customer_id == asset.customer_id, table.asset_id == asset.id).execute()
+    theirs = (Verdict.customer_id == asset.customer_id) & (Verdict.source == asset.source)
+    kin = Asset.select().where(Asset.customer_id == asset.customer_id, Asset.source == asset.source, Asset.lineage == asset.lineage,
+                               Asset.id != asset.id)
+    if kin.exists():
+        Verdict.update(finding_id=None).where(theirs, Verdict.asset_id == asset.id, Verdict.level == "finding").execute()
+        Verdict.delete().where(theirs, Verdict.asset_id == asset.id, Verdict.level == "asset").execute()
+    else:
+        of_lineage = (Verdict.level == "finding") & (Verdict.lineage == asset.lineage)
+        Verdict.delete().where(theirs, (Verdict.asset_id == asset.id) | of_lineage).execute()
+
+
 def _constant(value: int | str) -> object:
     if isinstance(value, int):
         return peewee.Value(value).cast("bigint")
     return peewee.Value(value, converter=False).cast("text")
 
 
-__all__ = ["BATCH", "AssetWriter", "Written", "close"]
+__all__ = ["BATCH", "AssetWriter", "Written", "close", "delete_all"]

@@ -19,7 +19,7 @@ from core.credentials.keyring import Keyring
 from core.credentials.models import Credential
 from core.credentials.service import store
 from core.db import db
-from core.findings.models import Finding, FindingEvent
+from core.findings.models import Finding, FindingEvent, Verdict
 from core.findings.models import Rule as FindingRule
 from core.hooks.contracts import Severity
 from core.http.access import AccessRule, CustomerFrom, node_matches
@@ -31,7 +31,8 @@ from tests.factories import SETTINGS, bearer, make_customer, make_token, make_us
 SOURCE = "sonarqube"
 ROLES = [role.moniker for role in BUILT_IN_ROLES]
 #: columns of everything that belongs to one customer, to see that nothing of another's was changed
-TENANT_TABLES: tuple[type[Model], ...] = (Asset, AssetGroup, GroupMember, Connection, Run, Finding, FindingEvent, FindingRule, Credential)
+TENANT_TABLES: tuple[type[Model], ...] = (Asset, AssetGroup, GroupMember, Connection, Run, Finding, FindingEvent, FindingRule, Credential,
+                                          Verdict)
 
 
 @dataclass
@@ -45,13 +46,14 @@ class House:
     connection: Connection
     run_id: str
     finding_id: str
+    verdict_id: str
     user: User
 
     @property
     def variables(self) -> dict[str, str]:
         """What each variable in an address stands for in this house."""
         return {"customer_id": self.customer.id, "asset_id": self.asset_id, "run_id": self.run_id, "finding_id": self.finding_id,
-                "source": SOURCE, "group_id": self.group_id}
+                "source": SOURCE, "group_id": self.group_id, "verdict_id": self.verdict_id}
 
     def rows(self) -> list[dict[str, Any]]:
         return [row.__data__ for table in TENANT_TABLES for row in table.select().where(table.customer_id == self.customer.id)]
@@ -77,8 +79,10 @@ def furnish(word: str) -> House:
                              status="open", source_state="open", category="vulnerability", rule_key=f"{word}:rule", path=f"{word}.py",
                              details="{}", first_seen_at=1, digest=1, **empty, **ids)
     FindingRule.create(source=SOURCE, key=f"{word}:rule", name=f"{word} rule", description=word, cwe=[], url="", updated_at=1, **ids)
+    verdict = Verdict.create(id=f"vrd_{word}", kind="ignored", level="asset", asset_id=asset.id, source=SOURCE, reason=f"{word} reason",
+                             author=f"{word} person", created_at=1, settled_at=1, **ids)
     user = make_user("customer_admin", customer=customer, email=f"{word}@example.test")
-    return House(customer, word, asset.id, group.id, connection, run.id, finding_public_id(finding.id), user)
+    return House(customer, word, asset.id, group.id, connection, run.id, finding_public_id(finding.id), verdict.id, user)
 
 
 @pytest.fixture
@@ -110,8 +114,19 @@ def address(route: Rule, variables: dict[str, str]) -> str:
     return "".join(variables[text] if is_variable else text for is_variable, text in route._trace)[1:]
 
 
-def ask(client: FlaskClient, method: str, at: str, **headers: str) -> Any:
-    body = None if method == "GET" else {}
+def fitting_bodies(route: Rule, house: House) -> list[dict[str, Any]]:
+    """Bodies that a route which takes no other would carry out on things of this house."""
+    decision = {"verdict": "ignored", "reason": "mine now"}
+    return {
+        "/api/findings/<finding_id>/verdict": [decision, {"verdict": "reopen"}],
+        "/api/verdicts": [{**decision, **what} for what in (
+            {"findingIds": [house.finding_id]}, {"assetId": house.asset_id}, {"filter": {"asset": house.asset_id}},
+            {"filter": {"group": house.group_id}})],
+    }.get(route.rule, [])
+
+
+def ask(client: FlaskClient, method: str, at: str, sent: dict[str, Any] | None = None, **headers: str) -> Any:
+    body = None if method == "GET" else sent or {}
     return client.open(at, method=method, json=body, headers={"Accept": "application/json", **headers})
 
 
@@ -159,7 +174,7 @@ def test_nothing_of_another_customer_is_shown_or_changed_whatever_is_asked(whole
     shown = []
     for method, route, _rule in guarded_routes(whole_app):
         for headers in ({}, {"x-customer-id": theirs.customer.id}, {"x-pacci-customer-id": theirs.customer.id}):
-            for sent in ({}, body):
+            for sent in ({}, body, *fitting_bodies(route, theirs)):
                 answer = client.open(address(route, theirs.variables), method=method, query_string=query if sent else {},
                                      json=None if method == "GET" else sent, headers={"Accept": "application/json", **headers, **extra})
                 assert answer.status_code != 500, (method, route.rule, answer.text)
@@ -191,11 +206,12 @@ def test_naming_another_customer_is_forbidden_whether_or_not_it_exists(whole_app
 
 def test_ids_of_another_customer_are_unknown_and_look_like_any_unknown_id(whole_app, mine, theirs):
     client = signed_in_client(whole_app, user=mine.user)
-    ghosts = {"run_id": "run_ghost", "finding_id": "fnd_ghost", "asset_id": "ast_ghost"}
+    ghosts = {"run_id": "run_ghost", "finding_id": "fnd_ghost", "asset_id": "ast_ghost", "verdict_id": "vrd_ghost"}
     asked = 0
     for method, route, rule in guarded_routes(whole_app):
         if rule.customer is not CustomerFrom.PATH and route.arguments & set(ghosts):
-            theirs_told, ghost_told = (ask(client, method, address(route, {**mine.variables, **given}))
+            sent = next(iter(fitting_bodies(route, theirs)), {})
+            theirs_told, ghost_told = (ask(client, method, address(route, {**mine.variables, **given}), sent)
                                        for given in ({name: theirs.variables[name] for name in ghosts}, ghosts))
             assert (theirs_told.status_code, ghost_told.status_code) == (404, 404), (method, route.rule)
             asked += 1

@@ -60,7 +60,6 @@ def up(migrator, db):
         class Meta:
             database = db
             table_name = 'verdict'
-            indexes = ((('customer_id', 'created_at', 'id'), False),)
     db.create_tables([Verdict])
 
     class SlaPolicy(Model):
@@ -96,6 +95,7 @@ def up(migrator, db):
             "CREATE UNIQUE INDEX verdict_one_per_finding ON verdict (customer_id, finding_id) WHERE ended_at IS NULL AND level = 'finding'",
             "CREATE UNIQUE INDEX verdict_one_per_target ON verdict (customer_id, level, asset_id, source, rule_key, cve)"
             " WHERE ended_at IS NULL AND level <> 'finding'",
+            "CREATE INDEX verdict_in_force ON verdict (customer_id, created_at, id) WHERE ended_at IS NULL",
             "CREATE INDEX verdict_by_fingerprint ON verdict (customer_id, lineage, fingerprint) WHERE ended_at IS NULL AND level = 'finding'",
             "CREATE INDEX verdict_running_out ON verdict (until) WHERE ended_at IS NULL AND until IS NOT NULL",
             "CREATE INDEX verdict_unsettled ON verdict (created_at) WHERE settled_at IS NULL"):
