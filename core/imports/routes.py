@@ -33,10 +33,10 @@ def create_import(wanted: dict[str, Any]) -> tuple[dict[str, Any], int, dict[str
     Its findings are added, changed and reopened; those of its assets that it does not mention are closed, as by a sync. With
     ``Prefer: respond-async`` the answer comes at once, and the run tells the rest.
     """
-    wanted |= ImportArgs().load(upload.form_fields(), partial=True)
-    request = service.Request(wanted["asset"], wanted["group"] or None, wanted["format"])
     whose = (deployment(), current_scope())
     with upload.received() as report:
+        wanted |= ImportArgs().load(upload.form_fields(), partial=True)
+        request = service.Request(wanted["asset"], wanted["group"] or None, wanted["format"])
         if wanted["dry_run"]:
             preview, parser = service.rehearse(*whose, report, request, actor=current_principal().actor)
             return {"format": parser.format, "run": None, "preview": preview}, 200, {}

@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import wraps
 from typing import Any, TypeVar
 
@@ -41,7 +41,15 @@ def received() -> Iterator[Report]:
         with on_disk(blocks_of(request.stream)) as report:
             yield report
         return
-    part = request.files.get("file")  # the parser has written a large one to a temporary file
+    with ExitStack() as opened:
+        for part in request.files.values():
+            opened.callback(part.close)
+        yield opened.enter_context(_part())
+
+
+@contextmanager
+def _part() -> Iterator[Report]:
+    part = request.files.get("file")  # the form's parser has written a large one to a temporary file
     if part is None:
         raise BadRequest("The form has no part called 'file'", details={"file": ["Missing data for required field."]})
     if isinstance(part.stream, io.BytesIO):

@@ -1,5 +1,6 @@
 """A deployment that takes reports: a web app, a customer, and short words for sending it a file."""
 
+import io
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -8,6 +9,8 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from werkzeug.datastructures import FileStorage
+from werkzeug.test import encode_multipart
 
 from core.access import service as access
 from core.app import create_app
@@ -57,9 +60,14 @@ def headers(customer: Customer) -> dict[str, str]:
 
 @pytest.fixture
 def send(client: FlaskClient, headers: dict[str, str]) -> Callable[..., Any]:
-    """Sends a report as a body; further arguments are parameters."""
-    def post(body: bytes | str, expect: int | None = 201, **query: Any) -> Any:
-        answer = client.post("/api/imports", data=body, query_string=query, headers=headers, content_type="application/octet-stream")
+    """Sends a report, as a body, or as a file of a form when it has a name; further arguments are parameters."""
+    def post(body: bytes | str, expect: int | None = 201, name: str = "", **query: Any) -> Any:
+        data = body.encode() if isinstance(body, str) else body
+        if name:
+            boundary, form = encode_multipart({"file": FileStorage(io.BytesIO(data), name), **query})
+            answer = client.post("/api/imports", data=form, headers=headers, content_type=f"multipart/form-data; boundary={boundary}")
+        else:
+            answer = client.post("/api/imports", data=data, query_string=query, headers=headers, content_type="application/octet-stream")
         assert expect is None or answer.status_code == expect, answer.get_json()
         return answer.get_json()
     return post
