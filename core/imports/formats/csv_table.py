@@ -171,8 +171,8 @@ def _finding(told: Mapping[str, str], repeated: dict[str, int]) -> FindingDraft:
         line=_line(told["line"]),
         url=told["url"],
         fingerprint="" if told["key"] else content,
-        created_at=clock.from_iso(told["created"]) if told["created"] else None,
-        updated_at=clock.from_iso(told["updated"]) if told["updated"] else None,
+        created_at=_moment(told, "created"),
+        updated_at=_moment(told, "updated"),
     )
 
 
@@ -199,6 +199,13 @@ def _line(text: str) -> int | None:
     if not text.isdecimal() or not 0 < int(text) < 2**31:
         raise ValueError(f"line is {text[:40]!r}, and not a line's number")
     return int(text)
+
+
+def _moment(told: Mapping[str, str], name: str) -> int | None:
+    try:
+        return clock.from_iso(told[name]) if told[name] else None
+    except ValueError:
+        raise ValueError(f"{name} is {told[name][:40]!r}, and not a date such as 2026-01-31 or 2026-01-31T12:00:00Z") from None
 
 
 def _numbered(key: str, repeated: dict[str, int]) -> str:
