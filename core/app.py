@@ -17,6 +17,7 @@ from core.connections.routes import runs_blp as runs
 from core.credentials.keyring import Keyring
 from core.deployment import Deployment
 from core.findings.routes import blp as findings
+from core.findings.routes import sla_blp as sla
 from core.findings.routes import verdicts_blp as verdicts
 from core.hooks.manager import Plugins
 from core.hooks.mounting import mount
@@ -32,8 +33,8 @@ from core.settings import Settings, SettingsError
 from core.tenancy.routes import blp as customers
 
 _MEBIBYTE = 1024 * 1024
-_BLUEPRINTS = (auth, session, customers, customer_users, overview, assets, findings, verdicts, integrations, runs, imports, plugins_blp,
-               health.blp, docs.blp)
+_BLUEPRINTS = (auth, session, customers, customer_users, overview, assets, findings, verdicts, sla, integrations, runs, imports,
+               plugins_blp, health.blp, docs.blp)
 
 
 class NoQueue:

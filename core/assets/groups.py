@@ -8,6 +8,7 @@ from typing import Any
 import peewee
 
 from core import audit, clock
+from core.assets import catalog
 from core.assets.models import Asset, AssetGroup, GroupMember
 from core.db import atomic
 from core.db.bulk import bulk_insert
@@ -72,6 +73,7 @@ def replace(scope: Scope, drafts: Sequence[GroupDraft], mode: ReplaceMode, *, ma
     if scope.is_limited_to_groups:
         raise Forbidden("You are limited to some asset groups and cannot replace them")
     with atomic():
+        catalog.mark_terms_stale(scope.customer_id)  # a policy may hang on a group
         known = {group.id: group for group in AssetGroup.visible_in(scope)}
         own = [draft for draft in drafts if may_change_shared or not _is_shared(draft, known)]
         _check(scope, own, known)

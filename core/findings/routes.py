@@ -4,7 +4,7 @@ from typing import Any
 
 from flask_smorest import Blueprint
 
-from core.findings import service, verdicts
+from core.findings import service, sla, verdicts
 from core.findings.models import Finding
 from core.findings.schemas import (
     BulkDecisionSchema,
@@ -13,6 +13,7 @@ from core.findings.schemas import (
     FindingFilterSchema,
     FindingPageSchema,
     OpenedFindingSchema,
+    PoliciesSchema,
     VerdictFilterSchema,
     VerdictPageSchema,
     filter_of,
@@ -20,6 +21,7 @@ from core.findings.schemas import (
     shown_verdict,
     shown_whole,
 )
+from core.findings.sla import Policy
 from core.findings.state import VerdictKind
 from core.findings.verdicts import Decision, Outcome
 from core.http.access import CustomerFrom, current_principal, current_scope, requires
@@ -29,6 +31,7 @@ from core.scope import Scope
 
 blp = Blueprint("findings", __name__, url_prefix="/api/findings", description="Findings of all sources")
 verdicts_blp = Blueprint("verdicts", __name__, url_prefix="/api/verdicts", description="What people decided about findings")
+sla_blp = Blueprint("sla", __name__, url_prefix="/api/sla-policy", description="Within how many days findings are to be fixed")
 _REOPEN = "reopen"
 
 
@@ -114,6 +117,33 @@ def end_verdict(verdict_id: str) -> dict[str, Any]:
     """End a verdict; its findings stand again where they would without it. 409 when it has ended before."""
     outcome = verdicts.end(current_scope(), verdict_id, actor=current_principal().actor)
     return {"matched": outcome.matched, "changed": outcome.changed, "verdict_id": outcome.verdict_id, "dry_run": False}
+
+
+@sla_blp.get("")
+@requires("overview.read", customer=CustomerFrom.HEADER_OR_SESSION)
+@revalidated
+@sla_blp.response(200, PoliciesSchema)
+def get_policies() -> dict[str, Any]:
+    """Within how many days the organization wants findings fixed, counted from when each was first seen; the time that one is
+    accepted does not count."""
+    return _policies(current_scope())
+
+
+@sla_blp.put("")
+@requires("sla.manage", customer=CustomerFrom.HEADER_OR_SESSION)
+@sla_blp.arguments(PoliciesSchema)
+@sla_blp.response(200, PoliciesSchema)
+def replace_policies(body: dict[str, Any]) -> dict[str, Any]:
+    """Make the policies what the body says, all of them; every due day follows at once. ``policy`` null: the organization has none."""
+    own = [] if body["policy"] is None else [Policy(None, **body["policy"])]
+    sla.replace(current_scope(), own + [Policy(**policy) for policy in body["groups"]], actor=current_principal().actor)
+    return _policies(current_scope())
+
+
+def _policies(scope: Scope) -> dict[str, Any]:
+    found = sla.policies(scope)
+    return {"policy": next((policy for policy in found if policy.group_id is None), None),
+            "groups": [policy for policy in found if policy.group_id is not None]}
 
 
 def _decision(body: dict[str, Any]) -> Decision:

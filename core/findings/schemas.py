@@ -10,6 +10,7 @@ from core.findings import history, terms
 from core.findings.models import Finding, FindingEvent, Verdict
 from core.findings.service import Filter, Opened
 from core.findings.settling import Target
+from core.findings.sla import MOST_DAYS
 from core.findings.state import Status, VerdictKind
 from core.findings.verdicts import LONGEST_REASON, MOST_FINDINGS
 from core.hooks.contracts import Severity
@@ -182,6 +183,11 @@ class DecisionSchema(CamelSchema):
             raise ValidationError("Only an acceptance can end by itself.", "until")
 
 
+def _days() -> fields.Integer:
+    return fields.Integer(strict=True, load_default=None, allow_none=True, validate=validate.Range(1, MOST_DAYS),
+                          metadata={"description": "Days after it was first seen"})
+
+
 class RuleTargetSchema(CamelSchema):
     source = SafeStr(required=True, validate=validate.Length(1, 32))
     key = SafeStr(required=True, validate=validate.Length(1, 300))
@@ -221,6 +227,29 @@ class DecidedSchema(CamelSchema):
     changed = fields.Int(metadata={"description": "Findings whose verdict is another by it; 0 with dryRun"})
     verdict_id = fields.Str(allow_none=True, metadata={"description": "Of a verdict on an asset, a rule or a CVE"})
     dry_run = fields.Bool()
+
+
+class PolicySchema(CamelSchema):
+    """Days by severity; null where nothing is due, or, in a group's policy, as in the organization's own."""
+
+    critical = _days()
+    high = _days()
+    medium = _days()
+    low = _days()
+    working_days = fields.Bool(attribute="counts_working_days", load_default=False, metadata={
+        "description": "Count Monday to Friday alone; else every day"})
+
+
+class GroupPolicySchema(PolicySchema):
+    group_id = SafeStr(required=True, validate=validate.Length(1, 32))
+
+
+class PoliciesSchema(CamelSchema):
+    """The organization's own policy, and those of asset groups, which hold instead of it for the assets that these groups hold. Of
+    several groups' policies the strictest counts."""
+
+    policy = fields.Nested(PolicySchema, allow_none=True, required=True)
+    groups = fields.List(fields.Nested(GroupPolicySchema), load_default=list, validate=validate.Length(max=1000))
 
 
 class VerdictFilterSchema(PageArgs):

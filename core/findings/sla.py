@@ -23,6 +23,7 @@ from core.findings.terms import Days, Terms
 from core.hooks.contracts import Severity
 from core.scope import Scope
 
+MOST_DAYS = 3650
 OWN = ""  # stands for the group in the customer's own policy
 _ASSETS_AT_ONCE = 500
 _FINDINGS_AT_ONCE = 5000
@@ -47,6 +48,10 @@ class Policy:
         chosen = set(severities)
         return Days(tuple(getattr(self, severity.name.lower(), None) if severity in chosen else None for severity in Severity),
                     self.counts_working_days)
+
+    @property
+    def is_empty(self) -> bool:
+        return len(self.silent_on) == len(terms.SEVERITIES)
 
     @property
     def silent_on(self) -> list[Severity]:
@@ -75,6 +80,7 @@ def replace(scope: Scope, wanted: Sequence[Policy], *, actor: str) -> None:
         raise Forbidden("You are limited to some asset groups and cannot change the policies of the whole organization")
     _check(scope, wanted)
     now = clock.now()
+    wanted = [policy for policy in wanted if not policy.is_empty]
     rows = [(scope.customer_id, policy.group_id or OWN, policy.critical, policy.high, policy.medium, policy.low, policy.counts_working_days,
              now) for policy in wanted]
     with atomic():

@@ -10,6 +10,7 @@ from types import MappingProxyType
 import peewee
 
 from core.assets.models import Asset, AssetGroup, GroupMember
+from core.findings.models import AssetDue
 from core.hooks.contracts import Discipline, LiveCounts, Severity
 from core.scope import Scope
 
@@ -119,6 +120,17 @@ def groups_of(scope: Scope) -> dict[str, list[AssetGroup]]:
         if group_id in groups:
             held.setdefault(asset_id, []).append(groups[group_id])
     return held
+
+
+def breaches(scope: Scope, today: int) -> int:
+    """Open findings of visible assets that are past their due day; one statement, over assets and days.
+
+    :param today: the day since 1970.
+    """
+    visible = visible_assets(scope).select(Asset.id)
+    query = AssetDue.select(peewee.fn.COALESCE(peewee.fn.SUM(AssetDue.open_findings), 0)).where(
+        AssetDue.customer_id == scope.customer_id, AssetDue.due_day < today, AssetDue.asset_id.in_(visible))
+    return int(query.scalar())
 
 
 def top_assets(scope: Scope, limit: int, sources: Iterable[str] | None = None) -> list[Asset]:

@@ -15,6 +15,7 @@ from core.overview import service
 from core.overview.schemas import (
     AcsSummaryArgs,
     AcsSummarySchema,
+    BreachesSchema,
     ExplainArgs,
     ExplanationSchema,
     ManagedAssetsSchema,
@@ -75,6 +76,15 @@ def dashboard() -> Overview:
 def dashboard_sonar() -> SonarOverview:
     """Sonar's open findings in all and per project, and the top assets with them merged."""
     return service.sonar(current_scope())
+
+
+@blp.get("/dashboard/overview/sla")
+@requires("overview.read")
+@revalidated
+@blp.response(200, BreachesSchema)
+def dashboard_sla() -> dict[str, int]:
+    """How many open findings are past their due day; 0 as long as there is no policy (``/api/sla-policy``)."""
+    return {"breaches": service.breaches(current_scope())}
 
 
 @blp.get("/application-code-security/summary")

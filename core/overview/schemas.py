@@ -113,6 +113,10 @@ class OverviewSchema(CamelSchema):
     top_assets = fields.List(fields.Nested(TopAssetSchema))
 
 
+class BreachesSchema(CamelSchema):
+    breaches = fields.Int(metadata={"description": "Open findings past the day by which the policy wants them fixed"})
+
+
 class SonarProjectSchema(TopAssetSchema):
     key = fields.Str(attribute="external_key")
     last_synced = IsoInstant(attribute="synced_at", allow_none=True)

@@ -5,12 +5,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from core import clock
 from core.assets.models import Asset, AssetGroup
 from core.connections import live as live_totals
 from core.deployment import Deployment
 from core.findings import service as findings
 from core.findings.models import Finding
 from core.findings.state import Status
+from core.findings.terms import day_of
 from core.hooks.contracts import Discipline, LiveCounts, Severity
 from core.overview import kernel
 from core.overview.kernel import Totals
@@ -153,6 +155,11 @@ def overview(scope: Scope, live: Live = NO_LIVE) -> Overview:
     has_sonar = any(source == SONAR for _, source in union.parts)
     return Overview(scope.is_limited_to_groups, AssetGroup.visible_in(scope).count(), totals, _providers(union), _severities(totals),
                     kernel.top_assets(scope, TOP_ASSETS), has_sonar and not scope.is_limited_to_groups, sources_used(union, live))
+
+
+def breaches(scope: Scope) -> int:
+    """Open findings that are past the day by which the policy wants them fixed."""
+    return kernel.breaches(scope, day_of(clock.now()))
 
 
 def sonar(scope: Scope) -> SonarOverview:

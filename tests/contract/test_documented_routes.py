@@ -8,13 +8,14 @@ from tests.factories import make_customer, signed_in_client
 #: method, address; further ones of the document come with the plugins that own them
 DOCUMENTED = [
     ("GET", "/api/manage-assets"), ("GET", "/api/security-overview"), ("GET", "/api/dashboard/overview"),
-    ("GET", "/api/dashboard/overview/sonar"), ("GET", "/api/asset-groups"), ("PUT", "/api/asset-groups"), ("GET", "/api/customers"),
+    ("GET", "/api/dashboard/overview/sonar"), ("GET", "/api/dashboard/overview/sla"),
+    ("GET", "/api/asset-groups"), ("PUT", "/api/asset-groups"), ("GET", "/api/customers"),
     ("POST", "/api/customers"), ("GET", "/api/customers/1"), ("PATCH", "/api/customers/1"), ("GET", "/api/customers/1/users"),
     ("POST", "/api/customers/1/users"), ("POST", "/api/integrations/sonarqube/validate"), ("POST", "/api/integrations/sonarqube/sync"),
 ]
 ORGANIZATION_FROM_HEADER = ["/api/manage-assets"]
 ORGANIZATION_FROM_EITHER = ["/api/security-overview"]
-ORGANIZATION_FROM_SESSION = ["/api/dashboard/overview", "/api/dashboard/overview/sonar", "/api/asset-groups"]
+ORGANIZATION_FROM_SESSION = ["/api/dashboard/overview", "/api/dashboard/overview/sonar", "/api/dashboard/overview/sla", "/api/asset-groups"]
 OTHERS = ["/api/findings", "/api/findings/1", "/api/runs", "/api/runs/1", "/api/plugins", "/api/integrations"]
 
 

@@ -19,7 +19,7 @@ from core.credentials.keyring import Keyring
 from core.credentials.models import Credential
 from core.credentials.service import store
 from core.db import db
-from core.findings.models import Finding, FindingEvent, Verdict
+from core.findings.models import AssetDue, Finding, FindingEvent, FindingKey, SlaPolicy, Verdict
 from core.findings.models import Rule as FindingRule
 from core.hooks.contracts import Severity
 from core.http.access import AccessRule, CustomerFrom, node_matches
@@ -32,7 +32,7 @@ SOURCE = "sonarqube"
 ROLES = [role.moniker for role in BUILT_IN_ROLES]
 #: columns of everything that belongs to one customer, to see that nothing of another's was changed
 TENANT_TABLES: tuple[type[Model], ...] = (Asset, AssetGroup, GroupMember, Connection, Run, Finding, FindingEvent, FindingRule, Credential,
-                                          Verdict)
+                                          Verdict, FindingKey, SlaPolicy, AssetDue)
 
 
 @dataclass
@@ -81,6 +81,9 @@ def furnish(word: str) -> House:
     FindingRule.create(source=SOURCE, key=f"{word}:rule", name=f"{word} rule", description=word, cwe=[], url="", updated_at=1, **ids)
     verdict = Verdict.create(id=f"vrd_{word}", kind="ignored", level="asset", asset_id=asset.id, source=SOURCE, reason=f"{word} reason",
                              author=f"{word} person", created_at=1, settled_at=1, **ids)
+    FindingKey.create(asset_id=asset.id, source_key=f"{word} before", finding_id=finding.id, **ids)
+    SlaPolicy.create(group_id=group.id, critical=1, updated_at=1, **ids)
+    AssetDue.create(asset_id=asset.id, due_day=1, open_findings=1, **ids)
     user = make_user("customer_admin", customer=customer, email=f"{word}@example.test")
     return House(customer, word, asset.id, group.id, connection, run.id, finding_public_id(finding.id), verdict.id, user)
 
@@ -122,6 +125,7 @@ def fitting_bodies(route: Rule, house: House) -> list[dict[str, Any]]:
         "/api/verdicts": [{**decision, **what} for what in (
             {"findingIds": [house.finding_id]}, {"assetId": house.asset_id}, {"filter": {"asset": house.asset_id}},
             {"filter": {"group": house.group_id}})],
+        "/api/sla-policy": [{"policy": None, "groups": [{"groupId": house.group_id, "critical": 9}]}],
     }.get(route.rule, [])
 
 
@@ -224,7 +228,8 @@ def test_who_is_limited_to_groups_sees_nothing_beside_them(whole_app, mine):
     GroupLimit.create(customer_id=mine.customer.id, user_id=user.id, group_id=other.id)
     client = signed_in_client(whole_app, user=user)
     for at in ("/api/findings", f"/api/findings/{mine.finding_id}", "/api/assets", "/api/asset-groups", "/api/security-overview",
-               "/api/dashboard/overview", "/api/dashboard/overview/sonar", "/api/manage-assets", "/findings", "/"):
+               "/api/dashboard/overview", "/api/dashboard/overview/sonar", "/api/dashboard/overview/sla", "/api/manage-assets",
+               "/api/verdicts", "/api/sla-policy", "/findings", "/"):
         answer = ask(client, "GET", at, **{"x-customer-id": mine.customer.id})
         shown = answer.text.replace(mine.customer.name, "")
         assert mine.word not in shown, at
