@@ -3,6 +3,7 @@
 import codecs
 import io
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from core.imports.limits import HEAD, LARGEST_REPORT, MEBIBYTE
 
 _BLOCK = MEBIBYTE
 _LONGEST_NAME = 200
+_ENDINGS = re.compile(r"(\.(?:sarif|cdx|json|xml|csv|txt|zip))+$", re.IGNORECASE)
 _WIDE = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)  # what a shell on Windows makes of a program's output
 
 
@@ -32,8 +34,8 @@ class Report:
 
     @property
     def stem(self) -> str:
-        """The file's name without its ending; empty when no name was sent."""
-        return self.name.partition(".")[0] or self.name.strip(".")
+        """The file's name without its endings; empty when no name was sent."""
+        return _ENDINGS.sub("", self.name) or self.name
 
     def open(self) -> BinaryIO:
         """A new reader at the beginning; readers do not disturb each other."""
