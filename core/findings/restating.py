@@ -44,7 +44,7 @@ class Stored(NamedTuple):
     paused_since: int | None
     due_day: int | None
     lineage: str
-    sla_terms: list | None
+    sla_terms: str | None
     level: str | None
     decided_finding: int | None
     decided_kind: str | None
@@ -76,6 +76,10 @@ class Change(NamedTuple):
     actor: str
     verdict_id: str | None
 
+
+_OF_FINDING, _OF_ASSET = Stored._fields[:16], ("lineage", "sla_terms")
+_OF_VERDICT = ("level", "finding_id", "kind", "until", "reason", "ended_at", "ended_by")
+_VERDICT_ID = Stored._fields.index("verdict_id")
 
 #: what is to become of a batch: changes by the finding's key; findings that are left out keep their verdicts
 Plan = Callable[[Sequence[Stored], Broad, int], dict[int, Change]]
@@ -115,18 +119,20 @@ def _assets_of(customer_id: str, keys: Sequence[int]) -> set[str]:
 
 
 def _rows(customer_id: str, keys: Sequence[int]) -> Iterator[Stored]:
-    own = [getattr(Finding, name) for name in Stored._fields[:16]]
-    query = (Finding.select(*own, Asset.lineage, Asset.sla_terms, Verdict.level, Verdict.finding_id, Verdict.kind, Verdict.until,
-                            Verdict.reason, Verdict.ended_at, Verdict.ended_by)
-             .join(Asset, on=Asset.id == Finding.asset_id)
-             .join(Verdict, peewee.JOIN.LEFT_OUTER, on=Verdict.id == Finding.verdict_id)
-             .where(Finding.customer_id == customer_id, Finding.id.in_(list(keys))).order_by(Finding.id))
-    return map(Stored._make, query.tuples())
+    """Three lookups by key instead of one join: verdicts may have become many since PostgreSQL last counted them."""
+    mine = {"customer_id": customer_id}
+    rows = rows_by_key(Finding, _OF_FINDING, mine, "id", keys)
+    assets = {key: tuple(facts) for key, *facts in rows_by_key(Asset, ("id", *_OF_ASSET), mine, "id", sorted({row[1] for row in rows}))}
+    decided = sorted({row[_VERDICT_ID] for row in rows if row[_VERDICT_ID] is not None})
+    found = rows_by_key(Verdict, ("id", *_OF_VERDICT), mine, "id", decided) if decided else []
+    verdicts = {key: tuple(facts) for key, *facts in found}
+    undecided = (None,) * len(_OF_VERDICT)
+    return (Stored(*row, *assets[row[1]], *verdicts.get(row[_VERDICT_ID], undecided)) for row in rows)
 
 
 def _write(customer_id: str, rows: Sequence[Stored], changes: dict[int, Change], now: int) -> None:
     written, events, deltas = [], [], defaultdict[str, Delta](Delta)
-    held_to = {row.asset_id: terms.read(row.sla_terms) for row in rows}
+    held_to = {row.asset_id: terms.read(Asset.sla_terms.python_value(row.sla_terms)) for row in rows}
     for row in rows:
         change = changes.get(row.id)
         verdict = (row.verdict, row.verdict_id, row.verdict_until)
@@ -156,3 +162,10 @@ def keys_of(customer_id: str, asset_ids: Iterable[str], wanted: peewee.Expressio
             query = Finding.select(Finding.id).where(Finding.customer_id == customer_id, Finding.asset_id.in_(batch), wanted)
             found.extend(key for (key,) in query.order_by(Finding.asset_id, Finding.id).tuples().iterator())
     return found
+
+
+def keys_repeating(customer_id: str, asset_ids: Iterable[str], verdict_ids: Sequence[str]) -> array:
+    """Keys of the findings that repeat one of these verdicts, read under the same condition as those of ``keys_of``."""
+    with atomic():
+        catalog.lock(sorted(asset_ids))
+        return array("q", (key for (key,) in rows_by_key(Finding, ("id",), {"customer_id": customer_id}, "verdict_id", verdict_ids)))

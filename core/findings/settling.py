@@ -13,6 +13,7 @@ from peewee import chunked
 from core import audit, clock
 from core.assets.models import Asset
 from core.db import atomic
+from core.db.bulk import bulk_update, rows_by_key
 from core.findings import restating
 from core.findings.inforce import IS_OF_ONE_FINDING, RULING, Broad, Ruling, lasts
 from core.findings.models import Finding, Verdict
@@ -67,21 +68,25 @@ def settle_ended(customer_id: str, verdict_ids: Sequence[str]) -> int:
     """Bring the findings that still repeat ended verdicts in line with what holds without them; how many changed."""
     changed = 0
     for batch in chunked(verdict_ids, _AT_ONCE):
-        ended = list(Verdict.select(Verdict.level, Verdict.asset_id, Verdict.lineage, Verdict.fingerprint, Verdict.source).where(
-            Verdict.customer_id == customer_id, Verdict.id.in_(batch)))
-        keys = restating.keys_of(customer_id, _assets(customer_id, _may_repeat(ended)), Finding.verdict_id.in_(batch))
+        about = rows_by_key(Verdict, ("level", "asset_id", "lineage", "source"), {"customer_id": customer_id}, "id", batch)
+        keys = restating.keys_repeating(customer_id, _assets(customer_id, _may_repeat(about)), batch)
         changed += restating.restate(customer_id, keys, _lining_up)
-        Verdict.update(settled_at=clock.now()).where(Verdict.customer_id == customer_id, Verdict.id.in_(batch)).execute()
+        now = clock.now()
+        with atomic():
+            bulk_update(Verdict, ("customer_id", "id"), [(customer_id, verdict_id, now) for verdict_id in batch], update=("settled_at",))
     return changed
 
 
-def _may_repeat(verdicts: Sequence[Verdict]) -> peewee.Expression:
-    """The assets whose findings may repeat one of these verdicts."""
-    if any(verdict.level == "cve" for verdict in verdicts):
+def _may_repeat(verdicts: Sequence[tuple[str, str, str, str]]) -> peewee.Expression:
+    """The assets whose findings may repeat one of these verdicts.
+
+    :param verdicts: level, asset, lineage and source of each.
+    """
+    if any(level == "cve" for level, *_ in verdicts):
         return peewee.SQL("1 = 1")
-    inherited = {verdict.lineage for verdict in verdicts if verdict.level == "finding" and verdict.fingerprint}
-    return (Asset.id.in_({verdict.asset_id for verdict in verdicts if verdict.asset_id}) | Asset.lineage.in_(inherited)
-            | Asset.source.in_({verdict.source for verdict in verdicts if verdict.level == "rule"}))
+    return (Asset.id.in_({asset_id for _, asset_id, _, _ in verdicts if asset_id})
+            | Asset.lineage.in_({lineage for level, _, lineage, _ in verdicts if level == "finding"})
+            | Asset.source.in_({source for level, _, _, source in verdicts if level == "rule"}))
 
 
 def _assets(customer_id: str, wanted: peewee.Expression) -> list[str]:

@@ -15,7 +15,7 @@ from peewee import chunked
 from core import audit, clock
 from core.assets.models import Asset
 from core.db import atomic, is_unique_violation
-from core.db.bulk import bulk_insert
+from core.db.bulk import bulk_insert, bulk_update, refresh_statistics
 from core.errors import BadRequest, Conflict, Forbidden, NotFound
 from core.findings import restating, service
 from core.findings.inforce import IS_BROAD, Broad, Ruling, lasts
@@ -30,6 +30,7 @@ from core.scope import Scope
 LONGEST_REASON = 2000
 MOST_FINDINGS = 100_000  # of one request by ids or by filter
 _AT_ONCE = 1000
+_TELLING_SIZE = 2000  # so many verdicts at once change what the database should expect of their table
 _COLUMNS = ("id", "customer_id", "kind", "level", "asset_id", "finding_id", "lineage", "fingerprint", "source", "rule_key", "cve", "reason",
             "author", "created_at", "until", "ended_by", "settled_at")
 
@@ -135,8 +136,11 @@ def decide(scope: Scope, keys: Sequence[int], decision: Decision, *, actor: str)
     decision.check()
     replaced: list[str] = []
     plan = _deciding(scope.customer_id, decision, actor, replaced)
-    changed = restating.restate(scope.customer_id, keys, plan, also=_audited("verdict.given", scope, actor, keys, {
-        "verdict": decision.kind, "reason": decision.reason, "until": decision.until}))
+    audited = _audited("verdict.given", scope, actor, keys, {"verdict": decision.kind, "reason": decision.reason, "until": decision.until})
+    changed = restating.restate(scope.customer_id, keys[:_TELLING_SIZE], plan, also=audited)
+    if len(keys) > _TELLING_SIZE:
+        refresh_statistics(Verdict)
+        changed += restating.restate(scope.customer_id, keys[_TELLING_SIZE:], plan)
     settle_ended(scope.customer_id, replaced)
     return Outcome(len(keys), changed)
 
@@ -204,10 +208,9 @@ def _reopening(customer_id: str, actor: str, ended: list[str]) -> restating.Plan
 def _end_own(customer_id: str, rows: Sequence[Stored], actor: str, now: int, ended: list[str]) -> None:
     """End these findings' own verdicts; findings that took them over follow later, so they count as unsettled."""
     ids = [row.verdict_id for row in rows if row.verdict_id is not None]
-    if ids:
-        theirs = (Verdict.customer_id == customer_id) & Verdict.id.in_(ids)
-        Verdict.update(ended_at=now, ended_by=actor, settled_at=None).where(theirs).execute()
-        ended += ids
+    bulk_update(Verdict, ("customer_id", "id"), [(customer_id, verdict_id, now, actor, None) for verdict_id in ids],
+                update=("ended_at", "ended_by", "settled_at"))
+    ended += ids
 
 
 # -- deciding about assets, rules and CVEs -----------------------------------------------------------------------------------

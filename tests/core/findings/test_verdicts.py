@@ -21,7 +21,7 @@ from tests import syncing
 from tests.scripted import finding
 
 ACCEPTED = Decision(VerdictKind.ACCEPTED, "The risk is known")
-MOST_STATEMENTS = 25  # for a thousand findings
+MOST_STATEMENTS = 30  # for a thousand findings
 RULE = Target("rule", source="scripted", rule_key="r")
 
 
