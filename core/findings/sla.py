@@ -153,7 +153,7 @@ def bring_in_line(customer_id: str, deadline: float | None = None) -> bool:
         changed = {asset.id: _stored(wanted[asset.id]) for asset in marked if _stored(wanted[asset.id]) != asset.sla_terms}
         _apply(customer_id, changed, started)
         # A mark of this very millisecond may stand for something newer than was read; it is looked at once more.
-        Asset.update(terms_stale_at=None).where(Asset.id.in_([asset.id for asset in marked]), Asset.terms_stale_at < started).execute()
+        _unmark([asset.id for asset in marked], Asset.terms_stale_at, Asset.terms_stale_at < started)
     stale = list(Asset.select(Asset.id, *_OPEN).where(Asset.customer_id == customer_id, Asset.due_stale_at.is_null(False))
                  .order_by(Asset.id).limit(_ASSETS_AT_ONCE).tuples())
     for asset_ids in _portions(stale):
@@ -192,7 +192,13 @@ def _derive(customer_id: str, asset_ids: Sequence[str], started: int) -> None:
     """Derive the due days of all open findings of some assets; then these are in line, unless somebody changed the terms meanwhile."""
     keys = restating.keys_of(customer_id, asset_ids, Finding.status == Status.OPEN)
     restating.restate(customer_id, keys, restating.keep)
-    Asset.update(due_stale_at=None).where(Asset.id.in_(list(asset_ids)), Asset.due_stale_at <= started).execute()
+    _unmark(asset_ids, Asset.due_stale_at, Asset.due_stale_at <= started)
+
+
+def _unmark(asset_ids: Sequence[str], mark: peewee.Field, is_dealt_with: peewee.Expression) -> None:
+    with atomic():
+        catalog.lock(asset_ids)
+        Asset.update({mark: None}).where(Asset.id.in_(list(asset_ids)), is_dealt_with).execute()
 
 
 def customers_to_bring_in_line(limit: int) -> list[str]:
