@@ -28,7 +28,7 @@ _LARGEST_LINE = 2**31 - 1
 _LARGEST_MOMENT = 2**53
 _LARGEST_CWE = 99_999
 
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
+_encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode  # ASCII, which half a character survives until it is cleaned
 
 
 class Spool:

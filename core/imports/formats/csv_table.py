@@ -33,7 +33,11 @@ class CsvReport:
 
     def recognises(self, head: bytes) -> bool:
         first = head.removeprefix(codecs.BOM_UTF8).partition(b"\n")[0].decode("utf-8", "ignore").rstrip("\r")
-        return bool(first) and set(REQUIRED) <= set(_header(next(csv.reader([first], delimiter=_separator(first)), [])))
+        try:
+            cells = next(csv.reader([first], delimiter=_separator(first)), [])
+        except csv.Error:
+            return False
+        return set(REQUIRED) <= set(_header(cells))
 
     def read(self, report: ReportFile) -> Iterator[AssetDraft | RuleDraft | FindingDraft]:
         names: list[str] | None = None
