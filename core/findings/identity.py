@@ -1,7 +1,7 @@
 """Which finding is which when a source changes its keys.
 
 A finding is found by its present key. When an asset was enumerated completely, a finding that was not mentioned gets a second
-chance: a new one is the same if it has one of its earlier keys, or else the same fingerprint. See docs/decisions/0005.
+chance: a new one is the same if it has one of its earlier keys, or else the same fingerprint. See docs/decisions/0007.
 """
 
 from bisect import bisect_left

@@ -1,7 +1,7 @@
 """Deciding about findings: one, many, or all that an asset, a rule or a CVE has; and ending decisions.
 
 A verdict on an asset, rule or CVE is recorded first, in force from then on for everything that is stored; ``core.findings.settling``
-then brings the findings in line that are there already. See docs/decisions/0005.
+then brings the findings in line that are there already. See docs/decisions/0007.
 """
 
 from array import array

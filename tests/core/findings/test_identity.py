@@ -72,8 +72,8 @@ def test_very_many_with_one_fingerprint_are_paired_in_order_of_place(database):
     assert number * number > identity._MOST_WEIGHED
     pull(place, [finding(f"a{index:03}", fingerprint="same", path=f"{index // 100}.py", line=index) for index in range(number)]).settle()
     before = {row.source_key: row.id for row in Finding.select()}
-    writer = pull(place, [finding(f"b{index:03}", fingerprint="same", path=f"{index // 100}.py", line=index + 7) for index in range(number)])
-    writer.settle()
+    moved = [finding(f"b{index:03}", fingerprint="same", path=f"{index // 100}.py", line=index + 7) for index in range(number)]
+    pull(place, moved).settle()
     after = {row.source_key: row.id for row in Finding.select()}
     assert after == {key.replace("a", "b"): finding_id for key, finding_id in before.items()}
     assert rollups.check() == []
