@@ -5,7 +5,7 @@ tell in the envelope of the surface that was asked.
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,10 +17,11 @@ from apispec.ext.marshmallow import MarshmallowPlugin
 from marshmallow import Schema, ValidationError, fields
 from playhouse.pool import MaxConnectionsExceeded
 from werkzeug.exceptions import HTTPException
+from werkzeug.http import HTTP_STATUS_CODES
 
 from core import __version__
 from core.db.database import told
-from core.errors import BadRequest, StockadeError, Unavailable
+from core.errors import BadRequest, Forbidden, NotFound, StockadeError, Unauthorized, Unavailable
 from core.http.schemas import IsoInstant
 
 log = logging.getLogger(__name__)
@@ -45,10 +46,31 @@ def _cvms(refusal: Refusal) -> dict[str, Any]:
 
 
 def _v1(refusal: Refusal) -> dict[str, Any]:
-    body: dict[str, Any] = {"status": refusal.status, "message": refusal.message, "error": refusal.code, "successful": False}
-    if refusal.details:
-        body["errors"] = refusal.details
-    return body
+    """As the document words it: general refusals say no more than their message, particular ones also a code."""
+    if refusal.message in _GENERAL or refusal.status >= 500 and refusal.code == "InternalError":
+        body: dict[str, Any] = {"status": refusal.status, "message": _GENERAL_OF_V1.get(refusal.status, refusal.message)}
+    else:
+        body = {"status": refusal.status, "message": refusal.message, "error": refusal.code}
+    if refusal.details and refusal.status < 500:
+        body["errors"] = list(_faults(refusal.details, ()))
+    return {**body, "successful": False}
+
+
+_NOT_VALID = "The request is not valid"
+_GENERAL = frozenset({_NOT_VALID, *(kind.__doc__ for kind in (Unauthorized, Forbidden, NotFound)),
+                      *(HTTP_STATUS_CODES[status] for status in (401, 403, 404))})
+_GENERAL_OF_V1 = {400: "Validation error", 401: "Unauthorized", 403: "Insufficient permissions", 404: "Resource not found",
+                  500: "Internal server error"}
+
+
+def _faults(found: Any, path: tuple[str | int, ...]) -> Iterator[dict[str, Any]]:
+    """``{"fields": {0: {"value": ["Missing."]}}}`` as ``{"path": ["fields", 0, "value"], "message": "Missing."}``."""
+    if isinstance(found, Mapping):
+        for name, inner in found.items():
+            yield from _faults(inner, path if name == "_schema" else (*path, name))
+    else:
+        for message in found if isinstance(found, list) else [found]:
+            yield {"path": list(path), "message": str(message)}
 
 
 def _codeinsight(refusal: Refusal) -> dict[str, Any]:
@@ -60,11 +82,16 @@ class CvmsError(Schema):
     details = fields.Raw()
 
 
+class V1Fault(Schema):
+    path = fields.List(fields.Raw(), required=True)
+    message = fields.String(required=True)
+
+
 class V1Error(Schema):
     status = fields.Integer(required=True)
     message = fields.String(required=True)
     error = fields.String()
-    errors = fields.Raw()
+    errors = fields.List(fields.Nested(V1Fault))
     successful = fields.Boolean(required=True)
 
 
@@ -147,7 +174,7 @@ def _of_http(problem: HTTPException) -> Refusal:
     headers = {name: value for name, value in problem.get_headers() if name.lower() not in ("content-type", "content-length")}
     said = getattr(problem, "data", None) or {}  # what webargs found wrong with the parameters
     if status == 422 or "messages" in said:
-        return Refusal(400, "BadRequest", "The request is not valid", _by_field(said.get("messages")), headers)
+        return Refusal(400, "BadRequest", _NOT_VALID, _by_field(said.get("messages")), headers)
     return Refusal(status, _CODES.get(status, (problem.name or "Error").replace(" ", "")), problem.name, None, headers)
 
 
@@ -162,7 +189,7 @@ def _by_field(messages: Any) -> Any:
 
 
 def _of_validation(problem: ValidationError) -> Refusal:
-    return Refusal(400, "BadRequest", "The request is not valid", problem.messages)
+    return Refusal(400, "BadRequest", _NOT_VALID, problem.messages)
 
 
 def _of_database(problem: Exception) -> Refusal:

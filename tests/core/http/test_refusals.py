@@ -26,6 +26,7 @@ FAULTS = {
     "unauthorized": lambda: errors.Unauthorized(),
     "forbidden": lambda: errors.Forbidden(),
     "missing": lambda: errors.NotFound("There is no such thing"),
+    "nothing": lambda: errors.NotFound(),
     "conflict": lambda: errors.Conflict("Taken", code="NameTaken"),
     "too-many": lambda: errors.TooManyRequests(headers={"Retry-After": "7"}),
     "full": lambda: errors.StorageFull(),
@@ -37,12 +38,12 @@ FAULTS = {
     "pool": lambda: MaxConnectionsExceeded(SECRET),
     "redis": lambda: redis.exceptions.ConnectionError(f"Error 111 connecting to {SECRET}"),
     "redis-slow": lambda: redis.exceptions.TimeoutError(SECRET),
-    "validation": lambda: ValidationError({"name": ["Wrong."]}),
+    "validation": lambda: ValidationError({"fields": {0: {"value": ["Wrong."]}}}),
     "bug": lambda: ZeroDivisionError(SECRET),
     "driver": lambda: sqlite3.ProgrammingError(SECRET),
 }
-STATUSES = {"bad": 400, "unauthorized": 401, "forbidden": 403, "missing": 404, "conflict": 409, "too-many": 429, "full": 507, "disk": 507,
-            "database": 503, "statement": 500,
+STATUSES = {"bad": 400, "unauthorized": 401, "forbidden": 403, "missing": 404, "nothing": 404, "conflict": 409, "too-many": 429, "full": 507,
+            "disk": 507, "database": 503, "statement": 500,
             "too-long": 400, "half-a-character": 400, "pool": 503, "redis": 503, "redis-slow": 503, "validation": 400, "bug": 500,
             "driver": 500}
 
@@ -80,6 +81,20 @@ def test_the_v1_surface_says_it_in_its_envelope(client, fault):
     assert set(body) <= {"status", "message", "error", "errors", "successful"}
 
 
+@pytest.mark.parametrize(("fault", "message"), [
+    ("unauthorized", "Unauthorized"), ("forbidden", "Insufficient permissions"), ("nothing", "Resource not found"),
+    ("bug", "Internal server error"), ("401", "Unauthorized"), ("403", "Insufficient permissions"), ("404", "Resource not found")])
+def test_general_refusals_of_v1_are_the_documented_ones_word_for_word(client, fault, message):
+    answer = client.get(f"/v1/probe/{fault}")
+    assert answer.get_json() == {"status": answer.status_code, "message": message, "successful": False}
+
+
+def test_what_is_wrong_with_a_v1_request_is_a_list_of_places(client):
+    assert client.get("/v1/probe/validation").get_json() == {
+        "status": 400, "message": "Validation error", "successful": False,
+        "errors": [{"path": ["fields", 0, "value"], "message": "Wrong."}]}
+
+
 @pytest.mark.parametrize("fault", FAULTS)
 def test_the_code_insight_surface_says_it_in_its_envelope(client, fault):
     [said] = client.get(f"/codeinsight/api/probe/{fault}").get_json()["errors"]
@@ -96,7 +111,7 @@ def test_elsewhere_it_is_said_in_plain_text(client, fault):
 
 def test_details_code_and_headers_of_an_error_arrive(client):
     assert client.get("/api/probe/bad").get_json() == {"error": "Not like that", "details": {"name": ["Missing."]}}
-    assert client.get("/v1/probe/bad").get_json()["errors"] == {"name": ["Missing."]}
+    assert client.get("/v1/probe/bad").get_json()["errors"] == [{"path": ["name"], "message": "Missing."}]
     assert client.get("/v1/probe/conflict").get_json()["error"] == "NameTaken"
     assert client.get("/api/probe/too-many").headers["Retry-After"] == "7"
 
