@@ -368,6 +368,35 @@ def runs_list(customer: str | None, limit: int, home: str | None, as_json: bool)
     _show(progress.newest(customers, limit), as_json, progress.line)
 
 
+@stockade.command("import")
+@click.argument("file")
+@click.option("--customer", required=True, help="Customer, by id or name.")
+@click.option("--asset", default="", help="The asset that the report is of; else the report says, or the file's name.")
+@click.option("--group", help="Id of the asset group that new assets join.")
+@click.option("--format", "report_format", default="", help="Name of the format; recognised by content when not given.")
+@click.option("--dry-run", is_flag=True, help="Tell what would open and close, and write nothing.")
+@_home
+@_json
+def import_report(file: str, customer: str, asset: str, group: str | None, report_format: str, dry_run: bool, home: str | None,
+                  as_json: bool) -> None:
+    """Store the findings of the report FILE (- for standard input), all of them or none."""
+    from core.imports.schemas import ImportSchema
+    from core.imports.service import Request
+    from core.runtime import importing, progress
+    from core.scope import Scope
+
+    deployment = _deployment(home)
+    scope, request = Scope(_customer(customer).id), Request(asset, group, report_format)
+    if dry_run:
+        preview = importing.rehearse(deployment, scope, file, request)
+        _show_one({"preview": preview}, as_json, ImportSchema(), "\n".join(importing.told(preview)))
+        return
+    run = importing.store(deployment, scope, file, request)
+    if as_json:
+        _show_one({"run": run}, as_json, ImportSchema(), "")
+    progress.conclude(run, silently=as_json)
+
+
 # -- what commands share --------------------------------------------------------------------------------------------------------
 
 
@@ -396,6 +425,12 @@ def _deployment(home: str | None) -> Any:
     from core.runtime.assemble import assemble
 
     return assemble(_settings(home))
+
+
+def _show_one(told: dict[str, Any], as_json: bool, schema: Any, line: str) -> None:
+    import json
+
+    click.echo(json.dumps(schema.dump(told), ensure_ascii=False, indent=2) if as_json else line)
 
 
 def _show(rows: Sequence[dict[str, Any]], as_json: bool, line: Callable[[Any], str]) -> None:

@@ -9,8 +9,9 @@ import click
 
 from core import clock
 from core.connections import runs
-from core.connections.models import UNFINISHED, Run
+from core.connections.models import IMPORT, UNFINISHED, Run
 from core.db import db
+from core.hooks.contracts import Severity
 from core.runtime.exits import CommandFailed, ExitCode
 from core.scope import Scope
 from core.tenancy import service as tenancy
@@ -33,6 +34,11 @@ def _facts(customer: Customer, run: Run) -> dict[str, Any]:
             "phase": run.phase, "done": run.done, "ofHowMany": run.of_how_many, "counts": run.counts, "reason": run.reason,
             "trigger": run.trigger, "requestedBy": run.requested_by, "requestedAt": clock.iso(run.requested_at),
             "finishedAt": clock.iso(run.finished_at)}
+
+
+def severity(value: int) -> str:
+    """``critical``."""
+    return Severity(value).name.lower()
 
 
 def line(facts: dict[str, Any]) -> str:
@@ -62,7 +68,7 @@ def follow(run_id: str) -> None:
         raise
     if is_terminal:
         click.echo("\r\x1b[K", nl=False)
-    _conclude(run)
+    conclude(run)
 
 
 def _look(run_id: str) -> Run:
@@ -71,7 +77,7 @@ def _look(run_id: str) -> Run:
 
 
 def _phase(run: Run) -> str:
-    of = f" of {run.of_how_many} assets" if run.of_how_many else ""
+    of = f" of {run.of_how_many} {'findings' if run.trigger == IMPORT else 'assets'}" if run.of_how_many else ""
     return f"{run.source}: {run.phase}{of}" if run.phase else f"{run.source}: {run.state}"
 
 
@@ -87,10 +93,16 @@ def _counted(counts: dict[str, int]) -> str:
     return ", ".join(f"{counts[name]:,} {word}" for name, word in _COUNTS if counts.get(name))
 
 
-def _conclude(run: Run) -> None:
+def conclude(run: Run, *, silently: bool = False) -> None:
+    """Tell how a run ended.
+
+    :param silently: say nothing when it succeeded.
+    :raises CommandFailed: when it ended other than in success.
+    """
     told = f"{run.source}: {run.state}"
     if run.state == "succeeded":
-        click.echo(f"{told}, {_counted(run.counts) or 'nothing changed'}")
+        if not silently:
+            click.echo(f"{told}, {_counted(run.counts) or 'nothing changed'}")
     elif run.state == "held":
         raise CommandFailed(ExitCode.RUN_HELD, f"{told}: {run.reason}")
     else:

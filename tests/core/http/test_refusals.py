@@ -42,7 +42,8 @@ FAULTS = {
     "bug": lambda: ZeroDivisionError(SECRET),
     "driver": lambda: sqlite3.ProgrammingError(SECRET),
 }
-STATUSES = {"bad": 400, "unauthorized": 401, "forbidden": 403, "missing": 404, "nothing": 404, "conflict": 409, "too-many": 429, "full": 507,
+STATUSES = {"bad": 400, "unauthorized": 401, "forbidden": 403, "missing": 404, "nothing": 404, "conflict": 409, "too-many": 429,
+            "full": 507,
             "disk": 507, "database": 503, "statement": 500,
             "too-long": 400, "half-a-character": 400, "pool": 503, "redis": 503, "redis-slow": 503, "validation": 400, "bug": 500,
             "driver": 500}
