@@ -108,6 +108,7 @@ class Supervisor:
             give_up = time.monotonic() + _STOP_SECONDS
             while any(_is_alive(child) for child in ending) and time.monotonic() < give_up and self._asked_to_stop < 2:
                 self._turn(0.05)
+            self._turn(0)  # what the last of them said when it ended is kept too
             for child in ending:
                 _send(child, signal.SIGKILL, whole_group=True)
 
@@ -167,23 +168,24 @@ class Supervisor:
             if not _is_alive(child):
                 self._ended(child)
 
-    def _read(self, child: _Child) -> None:
-        """Take what the program printed since the last turn."""
+    def _read(self, child: _Child) -> bool:
+        """Take what the program printed since the last turn, or a good part of it; whether there was anything."""
         if child.process is None:
-            return
+            return False
         try:
             chunk = os.read(_pipe(child.process).fileno(), _LONGEST_LINE)
         except BlockingIOError:
-            return
+            return False
         if not chunk:
             with contextlib.suppress(KeyError):
                 self._selector.unregister(_pipe(child.process))
-            return
+            return False
         *lines, child.unread = (child.unread + chunk).split(b"\n")
         if len(child.unread) > _LONGEST_LINE:
             lines, child.unread = [*lines, child.unread], b""
         for line in lines:
             self._take(child, line)
+        return True
 
     def _take(self, child: _Child, line: bytes) -> None:
         level, message = child.log.write(line.decode(errors="replace"))
@@ -194,7 +196,8 @@ class Supervisor:
 
     def _ended(self, child: _Child) -> None:
         assert child.process is not None  # noqa: S101 - the caller looked
-        self._read(child)
+        while self._read(child):
+            pass
         if child.unread:
             self._take(child, child.unread)
             child.unread = b""
