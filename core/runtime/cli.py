@@ -388,12 +388,13 @@ def import_report(file: str, customer: str, asset: str, group: str | None, repor
     deployment = _deployment(home)
     scope, request = Scope(_customer(customer).id), Request(asset, group, report_format)
     if dry_run:
-        preview = importing.rehearse(deployment, scope, file, request)
-        _show_one({"preview": preview}, as_json, ImportSchema(), "\n".join(importing.told(preview)))
+        preview, parser = importing.rehearse(deployment, scope, file, request)
+        told = {"format": parser.format, "run": None, "preview": preview}
+        _show_one(told, as_json, ImportSchema(), "\n".join(importing.told(preview)))
         return
-    run = importing.store(deployment, scope, file, request)
+    run, parser = importing.store(deployment, scope, file, request)
     if as_json:
-        _show_one({"run": run}, as_json, ImportSchema(), "")
+        _show_one({"format": parser.format, "run": run, "preview": None}, as_json, ImportSchema(), "")
     progress.conclude(run, silently=as_json)
 
 

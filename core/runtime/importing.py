@@ -3,7 +3,7 @@
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from core.connections.models import Run
 from core.db import db
 from core.deployment import Deployment
 from core.errors import NotFound, StockadeError
+from core.hooks.contracts import ReportParser
 from core.imports import service
 from core.imports.preview import Part, Preview
 from core.imports.report import Report, at_path, blocks_of, on_disk
@@ -26,21 +27,22 @@ _LOOK_SECONDS = 0.25
 _SHOWN = 10  # findings of each kind in a dry run on a terminal; --json has a hundred
 
 
-def store(deployment: Deployment, scope: Scope, path: str, request: Request) -> Run:
-    """Import the report at ``path``, or ``-``; the run as it ended.
+def store(deployment: Deployment, scope: Scope, path: str, request: Request) -> tuple[Run, ReportParser]:
+    """Import the report at ``path``, or ``-``; the run as it ended, or is held.
 
-    :raises CommandFailed: when it is not sound, naming the place, or is held.
+    :raises CommandFailed: when the report is not sound, naming the place.
     """
-    with _opened(path) as report, _refused(), _shown(report) as shown:
-        run, _ = service.store(deployment, scope, report, request, actor=COMMAND.actor, on_run=shown.begin)
-    return run
+    with _refused(), _opened(path) as report, _shown(report) as shown:
+        return service.store(deployment, scope, report, request, actor=COMMAND.actor, on_run=shown.begin)
 
 
-def rehearse(deployment: Deployment, scope: Scope, path: str, request: Request) -> Preview:
-    """What importing the report would do."""
-    with _opened(path) as report, _refused(), _shown(report):
-        preview, _ = service.rehearse(deployment, scope, report, request, actor=COMMAND.actor)
-    return preview
+def rehearse(deployment: Deployment, scope: Scope, path: str, request: Request) -> tuple[Preview, ReportParser]:
+    """What importing the report would do.
+
+    :raises CommandFailed: as ``store`` does.
+    """
+    with _refused(), _opened(path) as report, _shown(report):
+        return service.rehearse(deployment, scope, report, request, actor=COMMAND.actor)
 
 
 def told(preview: Preview) -> Iterator[str]:
@@ -62,12 +64,21 @@ def _lines(part: Part) -> Iterator[str]:
         yield f"  and {part.count - _SHOWN:,} more"
 
 
-def _opened(path: str) -> AbstractContextManager[Report]:
+@contextmanager
+def _opened(path: str) -> Iterator[Report]:
+    """A file is read where it lies; what comes through a pipe is written to disk first, since readers begin more than once."""
+    place = Path(path)
     if path == "-":
-        return on_disk(blocks_of(sys.stdin.buffer))
-    if not Path(path).is_file():
+        with on_disk(blocks_of(sys.stdin.buffer)) as report:
+            yield report
+    elif place.is_file():
+        with at_path(place) as report:
+            yield report
+    elif place.exists() and not place.is_dir():
+        with place.open("rb") as stream, on_disk(blocks_of(stream)) as report:
+            yield report
+    else:
         raise NotFound(f"there is no file {path!r}")
-    return at_path(Path(path))
 
 
 @contextmanager
