@@ -25,7 +25,7 @@ def list_groups() -> dict[str, Any]:
 
 
 @blp.put("/asset-groups")
-@requires("group.write")
+@requires("group.write", conditional=("group.write.shared",))
 @blp.arguments(ReplaceGroupsSchema)
 @blp.response(200, GroupListSchema)
 def replace_groups(body: dict[str, Any]) -> dict[str, Any]:

@@ -305,10 +305,17 @@ class PluginManifest:
 
 @dataclass(frozen=True, slots=True)
 class PermissionNode:
-    """One dotted permission, such as ``finding.list``, with the sentence that the catalogue shows."""
+    """One dotted permission, such as ``finding.list``, with the sentence that the catalogue shows.
+
+    :ivar category: key of the category that the catalogue lists it in, such as ``credentialType``; when empty, the node's first
+        word in camelCase. One that core does not know is named after the plugin.
+    :ivar dependencies: nodes without which this one opens nothing, such as ``company.fetch`` for ``company.fetch.address``.
+    """
 
     node: str
     description: str
+    category: str = ""
+    dependencies: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

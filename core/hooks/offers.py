@@ -26,6 +26,7 @@ _PLUGIN_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 _SOURCE = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 _NODE = re.compile(r"[a-z][a-z0-9_-]*(\.[a-z0-9_@-]+)+")
 _LONGEST_NODE = 200  # the column that grants are kept in
+_CATEGORY = re.compile(r"[a-z][A-Za-z0-9]{0,63}|")
 
 
 class NotAcceptable(ValueError):
@@ -65,6 +66,12 @@ def permission_nodes(result: Any) -> tuple[PermissionNode, ...]:
         _is_a(node.description, str, f"the description of {node.node!r}")
         if not isinstance(node.node, str) or not _NODE.fullmatch(node.node) or len(node.node) > _LONGEST_NODE:
             raise NotAcceptable(f"the permission node {node.node!r} is not dotted lower-case words such as acme.report.read")
+        if not isinstance(node.category, str) or not _CATEGORY.fullmatch(node.category):
+            raise NotAcceptable(f"the category {node.category!r} of {node.node!r} is not a camelCase word")
+        if isinstance(node.dependencies, str):
+            raise NotAcceptable(f"the dependencies of {node.node!r} are one text, not a sequence of nodes")
+        for needed in node.dependencies:
+            _is_a(needed, str, f"each dependency of {node.node!r}")
     return _each_once(nodes, lambda node: (node.node,), "the permission node")
 
 

@@ -12,7 +12,10 @@ from typing import Any, Protocol, TypeVar
 
 from flask import current_app, g
 
+from core.errors import Forbidden
 from core.scope import Scope
+
+INSUFFICIENT = "InsufficientPermission"  # the code of a refusal that says which permission is missing
 
 View = TypeVar("View", bound=Callable[..., Any])
 _NONE: Mapping[str, Any] = MappingProxyType({})
@@ -114,11 +117,15 @@ class CustomerFrom(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AccessRule:
-    """What a view asks for. ``nodes`` are all needed; none means any signed-in principal. ``public`` asks for nothing."""
+    """What a view asks for. ``nodes`` are all needed; none means any signed-in principal. ``public`` asks for nothing.
+
+    :ivar conditional: nodes that some requests need beside them; the view asks for these with ``require_also``.
+    """
 
     nodes: tuple[str, ...] = ()
     customer: CustomerFrom = CustomerFrom.SESSION
     public: bool = False
+    conditional: tuple[str, ...] = ()
 
 
 class Gate(Protocol):
@@ -129,20 +136,50 @@ class Gate(Protocol):
         """Set ``g.principal`` and ``g.scope`` for this request, or raise Unauthorized, Forbidden or BadRequest."""
 
 
-def requires(*nodes: str, customer: CustomerFrom = CustomerFrom.SESSION) -> Callable[[View], View]:
-    """Declare that a view needs these permission nodes in the customer that ``customer`` says."""
-    rule = AccessRule(nodes, customer)
+def requires(*nodes: str, customer: CustomerFrom = CustomerFrom.SESSION, conditional: tuple[str, ...] = ()) -> Callable[[View], View]:
+    """Declare that a view needs these permission nodes in the customer that ``customer`` says.
+
+    :param conditional: nodes that only some requests need, such as those that send a certain field. Declared here so that the
+        catalogue of nodes and the documents know them; the view asks for each with ``require_also`` when its condition holds.
+    """
+    rule = AccessRule(nodes, customer, conditional=conditional)
 
     def declare(view: View) -> View:
         @wraps(view)
         def guarded(*args: Any, **kwargs: Any) -> Any:
             current_app.extensions["stockade"].gate.admit(rule, kwargs)
+            g.access_rule = rule
             return view(*args, **kwargs)
 
         guarded.access_rule = rule  # type: ignore[attr-defined]
         return guarded  # type: ignore[return-value]
 
     return declare
+
+
+def require_also(node: str, message: str = "", *, customer_id: str | None = None) -> None:
+    """Refuse the request unless its principal also holds a node that the view declared as ``conditional``.
+
+    Asked for where the view's rule asks for its nodes: in the customer of the request, else everywhere (``CustomerFrom.NONE``) or
+    anywhere (``CustomerFrom.ANY``).
+
+    :param message: what the refusal says; the surface's general words when empty.
+    :param customer_id: the customer in question, for a view whose rule does not name it.
+    :raises Forbidden: with the code ``InsufficientPermission``.
+    :raises RuntimeError: when the view did not declare the node.
+    """
+    rule: AccessRule = g.access_rule
+    if node not in rule.conditional:
+        raise RuntimeError(f"the view does not declare {node} as conditional")
+    principal = current_principal()
+    if customer_id is None and "scope" in g:
+        customer_id = g.scope.customer_id
+    if customer_id is None and rule.customer is CustomerFrom.ANY:
+        is_held = principal.holds_anywhere(node)
+    else:
+        is_held = principal.holds(node, customer_id)
+    if not is_held:
+        raise Forbidden(message, code=INSUFFICIENT)
 
 
 def public(view: View) -> View:

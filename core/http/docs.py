@@ -85,6 +85,8 @@ def _describe_access(operation: dict[str, Any], rule: AccessRule) -> None:
         return
     operation["security"] = [{"session": []}, {"token": []}]
     operation["x-permissions"] = list(rule.nodes)
+    if rule.conditional:
+        operation["x-conditional-permissions"] = list(rule.conditional)
     for status, said in (("401", "Missing or invalid session"), ("403", "Authenticated but not allowed")):
         operation["responses"].setdefault(status, {"description": said})
     if rule.customer in (CustomerFrom.HEADER, CustomerFrom.HEADER_OR_SESSION):

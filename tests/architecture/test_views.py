@@ -58,7 +58,7 @@ def test_only_the_views_named_here_are_open_to_everybody(whole_app):
 def test_every_node_that_a_view_asks_for_can_be_granted(whole_app):
     registry = NodeRegistry(whole_app.extensions["stockade"].plugins.permission_nodes)
     names = {node.node for node in registry}
-    assert {node for _, rule in views(whole_app) for node in rule.nodes} <= names
+    assert {node for _, rule in views(whole_app) for node in (*rule.nodes, *rule.conditional)} <= names
 
 
 def test_a_rule_that_takes_the_customer_from_the_path_has_one_there(whole_app):

@@ -3,14 +3,14 @@
 from typing import Any
 
 import pytest
-from flask import Blueprint, Flask, jsonify
+from flask import Blueprint, Flask, jsonify, request
 
 from core import clock
 from core.access.models import ApiToken, GroupLimit, RoleGrant
 from core.app import create_app
 from core.db import db
 from core.hooks.manager import Plugins
-from core.http.access import CustomerFrom, current_principal, current_scope, requires
+from core.http.access import CustomerFrom, current_principal, current_scope, require_also, requires
 from core.people import service as people
 from core.people.models import User, UserSession
 from core.tenancy import service as tenancy
@@ -229,6 +229,43 @@ def test_a_node_held_in_one_customer_opens_no_other(app):
     client = signed_in_client(app, user=user)
     assert client.get(f"/api/customers/{first.id}/users").status_code == 200
     assert client.get(f"/api/customers/{second.id}/users").status_code == 403
+
+
+# -- conditional nodes ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def asking(app: Flask) -> Flask:
+    """The app with one view per rule that asks for a conditional node."""
+    blueprint = Blueprint("asking", __name__)
+    for name, source in (("header", CustomerFrom.HEADER), ("none", CustomerFrom.NONE), ("any", CustomerFrom.ANY)):
+        @requires(customer=source, conditional=("customer.user.create",))
+        def view() -> str:
+            require_also(request.args.get("node", "customer.user.create"), "Not for you.", customer_id=request.args.get("in"))
+            return "done"
+        blueprint.add_url_rule(f"/v1/asking/{name}", name, view)
+    app.register_blueprint(blueprint)
+    return app
+
+
+def test_a_conditional_node_is_asked_for_where_the_view_s_rule_asks(asking):
+    mine, other = make_customer(), make_customer()
+    user = make_user("customer_admin", customer=mine)
+    give_role(user, "customer_viewer", other)
+    client = signed_in_client(asking, user=user)
+    asked = {"header": client.get("/v1/asking/header", headers={"x-customer-id": mine.id}),
+             "header of another": client.get("/v1/asking/header", headers={"x-customer-id": other.id}),
+             "none": client.get("/v1/asking/none"), "any": client.get("/v1/asking/any"),
+             "any, named": client.get(f"/v1/asking/any?in={mine.id}"), "any, another named": client.get(f"/v1/asking/any?in={other.id}")}
+    assert {name: answer.status_code for name, answer in asked.items()} == {
+        "header": 200, "header of another": 403, "none": 403, "any": 200, "any, named": 200, "any, another named": 403}
+    assert asked["none"].get_json() == {
+        "status": 403, "message": "Not for you.", "error": "InsufficientPermission", "successful": False}
+
+
+def test_a_view_asks_for_no_node_that_it_did_not_declare(asking):
+    client = signed_in_client(asking, "msp_admin")
+    assert client.get("/v1/asking/any?node=finding.list").status_code == 500
 
 
 def test_the_scope_is_limited_to_the_groups_that_a_user_is_limited_to(probed):
