@@ -1,4 +1,4 @@
-"""``python -m benchmarks [storing|verdicts|reading|syncing|starting ...]``: measures, prints, and fails when a bound is missed."""
+"""``python -m benchmarks [storing|verdicts|reading|signing_in|syncing|starting ...]`` measures, and fails when a bound is missed."""
 
 import logging
 import sys
@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks import reading, starting, storing, syncing, verdicts
+from benchmarks import reading, signing_in, starting, storing, syncing, verdicts
 from benchmarks.report import Report
 from core import db
 from core.db import schema
 from tests.servers import start_postgres
 
 PER_DATABASE: dict[str, Callable[[Report], None]] = {"storing": storing.measure, "verdicts": verdicts.measure,
-                                                    "reading": reading.measure}
+                                                    "reading": reading.measure, "signing_in": signing_in.measure}
 ONCE: dict[str, Callable[[Report], None]] = {"syncing": syncing.measure, "starting": starting.measure}
 
 

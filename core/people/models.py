@@ -20,6 +20,15 @@ class User(Model):
     updated_at = InstantField()
 
 
+class SignInDecoy(Model):
+    """Stands for the addresses that nobody has, so that an attempt on them is counted, locked and written like any other; else its
+    time would tell that there is no such user. There are only so many rows, and an address always meets the same one."""
+
+    number = peewee.IntegerField(primary_key=True)
+    failed_attempts = peewee.IntegerField(default=0)
+    locked_until = InstantField(null=True)
+
+
 class UserSession(Model):
     """A signed-in browser. The cookie holds a random token; only its SHA-256 is kept."""
 

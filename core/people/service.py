@@ -1,14 +1,17 @@
 """Users and their sign-in with a password."""
 
+import hashlib
 import logging
 import re
 import unicodedata
+from dataclasses import dataclass
+from typing import Any
 
 import peewee
 
 from core import clock
 from core.audit import record
-from core.db import atomic, is_unique_violation
+from core.db import atomic, db, is_unique_violation
 from core.errors import BadRequest, Conflict, NotFound
 from core.ids import new_id
 from core.people import passwords, sessions
@@ -17,6 +20,7 @@ from core.settings import Settings
 
 log = logging.getLogger(__name__)
 
+_DECOYS = 1024
 _UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
 _EMAIL = re.compile(r"[^\s@\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,64}@[^\s@\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,190}")
 
@@ -29,7 +33,8 @@ def email_key(email: str) -> str:
 def find_by_email(email: str) -> User | None:
     if _UNSTORABLE.search(email):
         return None
-    return User.get_or_none(User.email_key == email_key(email))
+    # not get_or_none, which puts the statement together once more when there is no row, and tells so by the time it takes
+    return User.select().where(User.email_key == email_key(email)).first()
 
 
 def by_email(email: str) -> User:
@@ -95,38 +100,63 @@ def enable(user: User, *, actor: str) -> None:
 def authenticate(email: str, password: str, settings: Settings) -> User | None:
     """The active user with this address and password, else None.
 
-    The caller learns nothing more: an unknown address, a wrong password, a locked and a disabled account take as long and
+    The caller learns nothing more: an unknown address, a wrong password, a locked and a disabled account do the same work and
     look the same. An attempt is counted before the password is looked at, so that guesses made at once are all counted.
     """
     user = find_by_email(email)
-    attempt = _count_attempt(user.id if user is not None else "", settings)
+    attempt = _count_attempt(user.id, settings) if user is not None else _count_on_decoy(email, settings)
     fits = passwords.matches(password, user.password_hash if user is not None else None, settings.password_cost)
     if user is None or attempt is None or not fits or user.status != "active":
-        if user is not None:
-            _note_failure(user, attempt)
+        _note_failure(user, attempt)
         return None
     User.update(failed_attempts=0, locked_until=None, last_sign_in_at=clock.now()).where(User.id == user.id).execute()
     return user
 
 
-def _note_failure(user: User, attempt: "User | None") -> None:
-    log.info("sign-in failed", extra={"fields": {"user": user.id, "locked": attempt is None}})
-    if attempt is not None and attempt.locked_until is not None:
-        record("user.locked", actor=user.email, target=user.id, details={"attempts": attempt.failed_attempts})
+def _note_failure(user: User | None, attempt: "_Attempt | None") -> None:
+    log.info("sign-in failed", extra={"fields": {"user": user.id if user is not None else None, "locked": attempt is None}})
+    if attempt is None or attempt.locked_until is None:
+        return
+    if user is not None:
+        record("user.locked", actor=user.email, target=user.id, details={"attempts": attempt.number})
+    else:  # what was typed is not kept: people type passwords into the wrong field
+        record("unknown_user.locked", actor="", details={"attempts": attempt.number})
 
 
-def _count_attempt(user_id: str, settings: Settings) -> User | None:
-    """Take one of the attempts that are left; gives the new count and lock, or None when the account is locked (or nobody's).
+# Attempts are counted by one statement, so that parallel guesses add up. The last one locks the account before its password is
+# looked at; when it fits after all, signing in unlocks it. Once a lock has expired, counting starts anew. Written as SQL, because
+# peewee takes so much longer to put an upsert together than an update that one could tell by the time whose address it was.
+_COUNT = "CASE WHEN {table}.locked_until IS NULL THEN {table}.failed_attempts + 1 ELSE 1 END"
+_COUNTED = (f"SET failed_attempts = {_COUNT}, locked_until = CASE WHEN {_COUNT} >= {{p}} THEN {{p}} ELSE NULL END "
+            "WHERE ({table}.locked_until IS NULL OR {table}.locked_until <= {p})")
+_COUNT_FOR_USER = f'UPDATE "user" {_COUNTED} AND id = {{p}} RETURNING failed_attempts, locked_until'  # noqa: S608
+_COUNT_FOR_DECOY = ("INSERT INTO sign_in_decoy (failed_attempts, locked_until, number) VALUES (1, {p}, {p}) "  # noqa: S608
+                    f"ON CONFLICT (number) DO UPDATE {_COUNTED} RETURNING failed_attempts, locked_until")
 
-    One statement, so that parallel guesses add up. The last attempt locks the account before its password is looked at;
-    when it fits after all, signing in unlocks it.
-    """
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    number: int
+    locked_until: int | None
+
+
+def _count_attempt(user_id: str, settings: Settings) -> _Attempt | None:
+    """Take one of the attempts that are left; None when the account is locked."""
     moment = clock.now()
-    is_fresh = User.locked_until.is_null()  # else a lock has expired, and counting starts anew
-    count = peewee.Case(None, [(is_fresh, User.failed_attempts + 1)], 1)
-    is_last = count >= settings.lockout_attempts
-    locked_until = peewee.Case(None, [(is_last, moment + settings.lockout_minutes * clock.MINUTE)], None)
-    update = (User.update(failed_attempts=count, locked_until=locked_until)
-              .where(User.id == user_id, is_fresh | (User.locked_until <= moment))
-              .returning(User.failed_attempts, User.locked_until))
-    return next(iter(update.execute()), None)
+    lock = moment + settings.lockout_minutes * clock.MINUTE
+    return _counted(_COUNT_FOR_USER.format(table='"user"', p=db.param), (settings.lockout_attempts, lock, moment, user_id))
+
+
+def _count_on_decoy(email: str, settings: Settings) -> _Attempt | None:
+    """The same for an address that nobody has."""
+    moment = clock.now()
+    lock = moment + settings.lockout_minutes * clock.MINUTE
+    digest = hashlib.sha256(email_key(email).encode("utf-8", "surrogatepass")).digest()
+    return _counted(_COUNT_FOR_DECOY.format(table="sign_in_decoy", p=db.param),
+                    (lock if settings.lockout_attempts == 1 else None, int.from_bytes(digest[:8], "big") % _DECOYS,
+                     settings.lockout_attempts, lock, moment))
+
+
+def _counted(statement: str, values: tuple[Any, ...]) -> _Attempt | None:
+    row = db.execute_sql(statement, values).fetchone()
+    return _Attempt(*row) if row is not None else None
