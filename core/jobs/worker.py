@@ -28,7 +28,8 @@ log = logging.getLogger(__name__)
 
 STOP_SECONDS = 20.0
 _AWAY = (RedisGone, RedisSilent)
-_LISTEN_SECONDS = 60  # how long one blocking look at the queue lasts, and so how soon a dead network is noticed
+_GONE_SECONDS = 60  # a worker that was silent for so long counts as gone
+_LISTEN_SECONDS = 5  # of one blocking look at the queue; a signal that comes just before a look is heeded after it
 _TIDY_SECONDS = 30  # how often jobs of workers that vanished are looked for
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 5.0
 
@@ -70,7 +71,7 @@ class _ForkingWorker(Worker):
         connection = redis.Redis.from_url(redis_url, socket_connect_timeout=2.0)
         queue = Queue(NAME, connection=connection, serializer=SERIALIZER, job_class=AllowedJob)
         super().__init__([queue], name=f"{socket.gethostname()[:60]}-{os.getpid()}-{token_hex(4)}", connection=connection,
-                         serializer=SERIALIZER, job_class=AllowedJob, worker_ttl=_LISTEN_SECONDS,
+                         serializer=SERIALIZER, job_class=AllowedJob, worker_ttl=_GONE_SECONDS,
                          maintenance_interval=_TIDY_SECONDS, log_job_description=False)
         self.asked_to_stop = False
         self._stop_seconds = stop_seconds
@@ -79,6 +80,10 @@ class _ForkingWorker(Worker):
     def bootstrap(self, *args: Any, **kwargs: Any) -> None:
         super().bootstrap(*args, **kwargs)
         log.info("listening for jobs")
+
+    @property
+    def dequeue_timeout(self) -> int:
+        return _LISTEN_SECONDS
 
     def subscribe(self) -> None:
         """No remote commands: nobody but the operating system tells a worker to stop."""

@@ -46,7 +46,7 @@ def test_a_killed_worker_s_run_is_taken_up_by_another(site, sonar):
         stored_by_then = len(site.stored())
         job = descendants(worker.pid)
         worker.kill()
-        eventually(lambda: all_gone(job), within=5)
+        eventually(lambda: all_gone(job))
     assert stored_by_then == 1030  # "api", and the first thousand of "shop"
     site.worker()
     site.scheduler()

@@ -77,7 +77,7 @@ def test_planted_jobs_fail_without_being_run_and_the_worker_goes_on(environ_on_s
 
 
 def test_an_idle_worker_stops_at_once_when_asked(environ_on_sqlite, processes):
-    assert processes.worker(environ_on_sqlite).stop(within=3) == 0
+    assert processes.worker(environ_on_sqlite).stop() == 0
 
 
 def test_a_worker_under_way_is_given_its_grace_and_leaves_nothing_running(environ_on_sqlite, processes, sonar):
@@ -89,7 +89,7 @@ def test_a_worker_under_way_is_given_its_grace_and_leaves_nothing_running(enviro
     worker = processes.stockade("worker", "--grace", "0.2", environ=environ_on_sqlite)
     ask(deployment, connection)
     job = eventually(lambda: descendants(worker.pid))
-    assert worker.stop(within=5) == 0
+    assert worker.stop() == 0
     assert all_gone(job)
     gate.set()
 
@@ -123,7 +123,7 @@ def test_a_killed_worker_takes_its_job_with_it_and_another_takes_the_run_up(envi
     job = descendants(worker.pid)
     assert job
     worker.kill()
-    eventually(lambda: all_gone(job), within=3)
+    eventually(lambda: all_gone(job))
     gate.set()
     assert state(run) == "running"
     processes.stockade("scheduler", environ=environ)

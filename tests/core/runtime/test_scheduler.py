@@ -65,5 +65,5 @@ def test_sessions_that_ended_are_deleted(deployment):
 def test_a_scheduler_process_stops_when_asked_and_frees_its_duty(database, redis_url, tmp_path, processes):
     process = processes.stockade("scheduler", environ=environment(tmp_path, database, redis_url))
     eventually(lambda: "elected" in process.output)
-    assert process.stop(within=4) == 0
+    assert process.stop() == 0
     assert lease.holder_of(DUTY) is None
