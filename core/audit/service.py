@@ -12,8 +12,8 @@ from core.audit.models import AuditEvent, AuditHead
 from core.db import atomic
 
 NO_CUSTOMER = "-"
-_FIRST_DIGEST = "0" * 64
-_LONGEST_NAME = 255  # of the columns; an event that is cut short is better than none
+FIRST_DIGEST = "0" * 64
+LONGEST_NAME = 255  # of the columns; an event that is cut short is better than none
 
 
 def record(action: str, *, actor: str, target: str = "", customer_id: str | None = None, details: Mapping[str, Any] | None = None) -> None:
@@ -24,12 +24,12 @@ def record(action: str, *, actor: str, target: str = "", customer_id: str | None
     """
     chain = customer_id or NO_CUSTOMER
     with atomic():
-        AuditHead.insert(chain=chain, seq=0, digest=_FIRST_DIGEST).on_conflict_ignore().execute()
+        AuditHead.insert(chain=chain, seq=0, digest=FIRST_DIGEST).on_conflict_ignore().execute()
         AuditHead.update(seq=AuditHead.seq + 1).where(AuditHead.chain == chain).execute()  # locks the chain until the commit
         head = AuditHead.get_by_id(chain)
-        event = {"seq": head.seq, "at": clock.now(), "actor": actor[:_LONGEST_NAME], "action": action, "target": target[:_LONGEST_NAME],
+        event = {"seq": head.seq, "at": clock.now(), "actor": actor[:LONGEST_NAME], "action": action, "target": target[:LONGEST_NAME],
                  "details": dict(details or {})}
-        digest = _digest(head.digest, chain, event)
+        digest = digest_of(head.digest, chain, event)
         AuditEvent.insert(chain=chain, customer_id=customer_id, digest=digest, **event).execute()
         AuditHead.update(digest=digest).where(AuditHead.chain == chain).execute()
 
@@ -38,10 +38,10 @@ def verify(chain: str) -> int | None:
     """Recompute a chain; None when it is whole, else the number of the first event that does not fit. Others may go on writing."""
     head = AuditHead.get_or_none(AuditHead.chain == chain)
     known = head.seq if head is not None else 0
-    before, expected = _FIRST_DIGEST, 1
+    before, expected = FIRST_DIGEST, 1
     for row in AuditEvent.select().where(AuditEvent.chain == chain, AuditEvent.seq <= known).order_by(AuditEvent.seq).iterator():
         event = {"seq": row.seq, "at": row.at, "actor": row.actor, "action": row.action, "target": row.target, "details": row.details}
-        if row.seq != expected or row.digest != _digest(before, chain, event):
+        if row.seq != expected or row.digest != digest_of(before, chain, event):
             return expected
         before, expected = row.digest, expected + 1
     if head is not None and (head.seq, head.digest) != (expected - 1, before):
@@ -64,7 +64,8 @@ def broken_chains() -> dict[str, int]:
     return {chain: at for chain, at in checked if at is not None}
 
 
-def _digest(before: str, chain: str, event: Mapping[str, Any]) -> str:
+def digest_of(before: str, chain: str, event: Mapping[str, Any]) -> str:
+    """The digest of an event that follows the one with the digest ``before``."""
     text = json.dumps([before, chain, event], sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -26,13 +26,14 @@ from core.http.access import AccessRule, CustomerFrom, node_matches
 from core.ids import finding_public_id
 from core.people.models import User
 from core.tenancy.models import Customer
+from plugins.connectwise.models import CwCompany, CwConfiguration
 from tests.factories import SETTINGS, bearer, make_customer, make_token, make_user, signed_in_client
 
 SOURCE = "sonarqube"
 ROLES = [role.moniker for role in BUILT_IN_ROLES]
 #: columns of everything that belongs to one customer, to see that nothing of another's was changed
 TENANT_TABLES: tuple[type[Model], ...] = (Asset, AssetGroup, GroupMember, Connection, Run, Finding, FindingEvent, FindingRule, Credential,
-                                          Verdict, FindingKey, SlaPolicy, AssetDue)
+                                          Verdict, FindingKey, SlaPolicy, AssetDue, CwCompany, CwConfiguration)
 
 
 @dataclass
@@ -84,6 +85,10 @@ def furnish(word: str) -> House:
     FindingKey.create(asset_id=asset.id, source_key=f"{word} before", finding_id=finding.id, **ids)
     SlaPolicy.create(group_id=group.id, critical=1, updated_at=1, **ids)
     AssetDue.create(asset_id=asset.id, due_day=1, open_findings=1, **ids)
+    company = CwCompany.create(id=f"cwc_{word}", tenant="msp", cw_id=sum(word.encode()), identifier=word, identifier_key=word, name=word,
+                               name_key=word, data={"website": f"{word}.example"}, digest="", fetched_at=1, **ids)
+    CwConfiguration.create(tenant="msp", cw_id=company.cw_id, company_cw_id=company.cw_id, name=f"{word} server", data={}, digest="",
+                           fetched_at=1, **ids)
     user = make_user("customer_admin", customer=customer, email=f"{word}@example.test")
     return House(customer, word, asset.id, group.id, connection, run.id, finding_public_id(finding.id), verdict.id, user)
 

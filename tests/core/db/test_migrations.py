@@ -8,6 +8,7 @@ from playhouse.migrations import Runner
 from playhouse.schema_diff import diff_models
 
 import core.app  # noqa: F401  brings in every area's models
+import plugins.connectwise.models  # noqa: F401
 from core import db as database
 from core.assets.models import Asset
 from core.db import Model, db, schema
@@ -18,7 +19,18 @@ TEXTS = ("fingerprint", "source_status", "category", "rule_key", "description", 
 
 
 def models() -> list[type[Model]]:
-    return [model for model in Model.__subclasses__() if model.__module__.startswith("core.")]
+    return [model for model in Model.__subclasses__() if model.__module__.startswith(("core.", "plugins."))]
+
+
+#: indexes that are made where the server can, and that no model tells of
+EXTRA = {"customer_search_parts"}
+
+
+def differences() -> list[object]:
+    """What the database has and the models do not describe, or the other way round."""
+    found = diff_models(db.obj, models())
+    extra = [index for index in found.drop_indexes if index.name not in EXTRA]
+    return [*found.create_tables, *found.add_columns, *found.drop_columns, *found.add_indexes, *extra]
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -38,7 +50,7 @@ def empty_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[N
 
 def test_the_schema_is_what_the_models_describe(database):
     assert len(models()) > 20
-    assert not diff_models(db.obj, models()), str(diff_models(db.obj, models()))
+    assert differences() == []
     assert schema.pending() == []
 
 
@@ -68,7 +80,7 @@ def test_a_database_of_the_first_release_comes_up_with_its_data(empty_database):
         finding(key, "a", "open")
         finding(key, "b", "accepted")
     assert schema.upgrade()[0] == "0002_verdicts"
-    assert not diff_models(db.obj, models())
+    assert differences() == []
     newest = dict(Finding.select(Finding.asset_id, Finding.id).order_by(Finding.id).tuples())
     assert {row.id: (row.lineage, row.enumerated_to) for row in Asset.select()} == {
         "ast_shop": ("shop", newest["ast_shop"]), "ast_api": ("api", None), "ast_empty": ("empty", 0)}

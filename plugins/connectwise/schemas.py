@@ -1,0 +1,57 @@
+"""Companies on the wire. Names with ``cw_`` are those of the document."""
+
+from marshmallow import fields, validate
+
+from core.http.schemas import CamelSchema, IsoInstant, LineStr
+from core.http.v1 import RowArgs
+
+_LONGEST_SEARCH = 200
+
+
+class CompanyArgs(RowArgs):
+    search = LineStr(load_default="", validate=validate.Length(max=_LONGEST_SEARCH), metadata={
+        "description": "Only companies whose name or identifier holds this text, however it is written"})
+
+
+class OneCompanyArgs(CamelSchema):
+    include_address = fields.Boolean(load_default=False)
+
+
+class CompanySchema(CamelSchema):
+    id = fields.String(required=True)
+    name = fields.String(required=True)
+    cw_company_id = fields.Integer(data_key="cw_CompanyId", required=True, allow_none=True)
+    cw_identifier = fields.String(data_key="cw_Identifier", required=True, allow_none=True)
+
+
+class AddressSchema(CamelSchema):
+    line1 = fields.String(allow_none=True)
+    line2 = fields.String(allow_none=True)
+    city = fields.String(allow_none=True)
+    state = fields.String(allow_none=True)
+    zip = fields.String(allow_none=True)
+    country = fields.String(allow_none=True)
+
+
+class CompanyDataSchema(CamelSchema):
+    address = fields.Nested(AddressSchema)
+
+
+class FreshnessSchema(CamelSchema):
+    """Where the data comes from: ConnectWise in this moment, or what was stored."""
+
+    source = fields.String(allow_none=True, metadata={"description": "live or stored; null for a company that is not in ConnectWise"})
+    as_of = IsoInstant(allow_none=True)
+
+
+class OneCompanySchema(CompanySchema, FreshnessSchema):
+    cw_data = fields.Nested(CompanyDataSchema, data_key="cw_Data", required=True, allow_none=True)
+    status = fields.String(allow_none=True)
+    types = fields.List(fields.String())
+    website = fields.String(allow_none=True)
+    removed_at = IsoInstant(allow_none=True, metadata={"description": "Since when ConnectWise no longer has it among its customers"})
+
+
+class ConfigurationsSchema(FreshnessSchema):
+    configurations = fields.List(fields.Dict(keys=fields.String()), required=True, metadata={
+        "description": "As ConnectWise tells them, without free texts"})

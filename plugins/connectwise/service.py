@@ -1,0 +1,67 @@
+"""Companies as the routes show them: customers with what ConnectWise knows about them."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from core.http.v1 import NumberedPage
+from core.tenancy import service as tenancy
+from core.tenancy.models import Customer
+from plugins.connectwise.models import CwCompany, CwConfiguration
+
+STORED, LIVE = "stored", "live"
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A customer and its company; the company is None when ConnectWise has none, or nobody has said yet which it is.
+
+    :ivar source: ``live`` or ``stored``; None without a company.
+    """
+
+    customer: Customer
+    company: CwCompany | None = None
+    source: str | None = None
+
+    def listed(self) -> dict[str, Any]:
+        """What a listing tells."""
+        company = self.company
+        return {"id": self.customer.id, "name": self.customer.name, "cw_company_id": company.cw_id if company else None,
+                "cw_identifier": company.identifier if company else None}
+
+    def told(self, *, with_address: bool) -> dict[str, Any]:
+        """What the route of one company tells."""
+        company = self.company
+        if company is None:
+            return {**self.listed(), "cw_data": None, "source": None, "as_of": None, "status": None, "types": [], "website": None,
+                    "removed_at": None}
+        known = company.data
+        return {**self.listed(), "cw_data": {"address": known.get("address")} if with_address else {}, "source": self.source,
+                "as_of": company.fetched_at, "status": known.get("status") or None, "types": known.get("types") or [],
+                "website": known.get("website") or None, "removed_at": company.removed_at}
+
+
+def page_of(number: int, size: int, *, search: str, among: Collection[str] | None) -> NumberedPage:
+    """One page of the customers by name, each with its company.
+
+    :param among: the customers that may be seen; None for all.
+    """
+    page = tenancy.page_of(number, size, search=search, among=among)
+    ids = [customer.id for customer in page.customers]
+    companies = {company.customer_id: company for company in CwCompany.select().where(CwCompany.customer_id.in_(ids))} if ids else {}
+    rows = [Shown(customer, companies.get(customer.id)).listed() for customer in page.customers]
+    return NumberedPage(rows, number, size, page.total)
+
+
+def stored(customer_id: str) -> Shown:
+    """The customer with what is stored of its company.
+
+    :raises NotFound: when there is no such customer.
+    """
+    company = CwCompany.get_or_none(CwCompany.customer_id == customer_id)
+    return Shown(tenancy.get(customer_id), company, STORED if company else None)
+
+
+def stored_configurations(customer_id: str) -> list[dict[str, Any]]:
+    """What is stored of a customer's configurations, as ConnectWise tells them."""
+    return [{"id": row.cw_id, "name": row.name, **row.data} for row in CwConfiguration.of(customer_id)]
