@@ -11,9 +11,10 @@ _STATIC = Path(__file__).parent / "static"
 
 blp = Blueprint("web", __name__, template_folder="templates", static_folder="static", static_url_path="/static")
 
-for _word in (words.number, words.share, words.ago, words.readable, words.iso, words.every, words.lasted, words.web_link, words.safe_html,
-              words.state_of_run, words.health_of, words.state_of_finding, words.severity_of, words.counted, words.phase, words.trigger,
-              words.actor, words.reason, words.cwe_numbers, words.names):
+for _word in (words.number, words.share, words.ago, words.readable, words.iso, words.day, words.end_of_day, words.due, words.left,
+              words.every, words.lasted, words.web_link, words.safe_html, words.state_of_run, words.health_of, words.state_of_finding,
+              words.severity_of, words.counted, words.phase, words.trigger, words.actor, words.reason, words.event, words.level,
+              words.changed_value, words.cwe_numbers, words.names):
     blp.add_app_template_filter(_word, _word.__name__)
 
 

@@ -1,4 +1,4 @@
-"""The list of findings with its filters, and one finding with all that is known of it."""
+"""The list of findings with its filters."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -7,7 +7,6 @@ from flask import Response, request, url_for
 from werkzeug.datastructures import MultiDict
 
 from core.findings import service
-from core.findings.schemas import first_sight
 from core.findings.service import Filter
 from core.findings.state import Status
 from core.hooks.contracts import Severity
@@ -74,10 +73,3 @@ def findings() -> Response:
                 asset_name=next((asset.name for asset in found.assets.values() if asset.id == asked.asset), "one asset"),
                 severities=_SEVERITIES, states=(*_STATES, _ALL), connectors=deployment().plugins.connectors())
 
-
-@blp.get("/findings/<finding_id>")
-@requires("finding.read")
-def finding(finding_id: str) -> Response:
-    opened = service.opened(current_scope(), finding_id)
-    return page("finding.html", opened=opened, finding=opened.finding, asset=opened.asset, rule=opened.rule, details=opened.details,
-                history=[*opened.events, first_sight(opened.finding)], titles=titles(), finding_id=finding_id)

@@ -1,6 +1,6 @@
 """Loading this module puts every page on the blueprint."""
 
-from web import customers, errors, findings, integrations, overview, sign_in
+from web import customers, deciding, errors, finding, findings, integrations, overview, sign_in, verdicts
 from web.blueprint import blp
 
-__all__ = ["blp", "customers", "errors", "findings", "integrations", "overview", "sign_in"]
+__all__ = ["blp", "customers", "deciding", "errors", "finding", "findings", "integrations", "overview", "sign_in", "verdicts"]

@@ -8,11 +8,14 @@ from urllib.parse import urlsplit
 import nh3
 
 from core import clock
+from core.findings import terms
+from core.findings.settling import EXPIRY
 from core.hooks.contracts import Severity
 
 _PICTURES = {"img"}  # the pages load nothing from elsewhere
 _HTML_TAGS = nh3.ALLOWED_TAGS - _PICTURES
 _WEEK = 7 * clock.DAY
+_SOON = 7  # days
 
 
 class Word(NamedTuple):
@@ -47,6 +50,12 @@ _REASONS = {
     "incomplete": "The source gave less than it announced", "assets_failed": "Some assets could not be pulled",
     "held": "A sync waits for a decision", "plugin_error": "The connector itself failed",
 }
+_EVENTS = {
+    "first_seen": "First seen", "changed": "Changed at the source", "closed": "Closed", "reopened": "Reported again",
+    "dismissed": "Dismissed at the source", "renamed": "Has another key at the source", "decided": "Decided",
+    "inherited": "An earlier decision applied", "verdict_ended": "Verdict ended", "acceptance_expired": "The acceptance ran out",
+}
+_LEVELS = {"finding": "This finding", "asset": "Asset", "rule": "Rule", "cve": "CVE"}
 _COUNTED = (("added", "new"), ("changed", "changed"), ("reopened", "reopened"), ("closed", "closed"), ("unchanged", "unchanged"),
             ("pruned", "assets removed"), ("unmapped", "unreadable"))
 
@@ -82,6 +91,27 @@ def ago(moment: int | None, now: int | None = None) -> str:
     if not told:
         return "just now" if distance >= 0 else "any moment"
     return f"{told} ago" if distance > 0 else f"in {told}"
+
+
+def day(moment: int | None) -> str:
+    """``12 May 2026``, in UTC, as the days of policies and acceptances are."""
+    return "" if moment is None else datetime.fromtimestamp(moment / 1000, UTC).strftime("%-d %b %Y")
+
+
+def due(due_day: int, today: int | None = None) -> Word:
+    """How a due day stands, with the tone of its chip; days since 1970."""
+    left = due_day - (terms.day_of(clock.now()) if today is None else today)
+    if left < 0:
+        return Word("1 day overdue" if left == -1 else f"{-left:,} days overdue", "bad")
+    if left <= _SOON:
+        return Word(("Due today", "Due tomorrow")[left] if left < 2 else f"Due in {left} days", "warn")
+    return Word(f"Due {day(terms.end_of(due_day))}", "neutral")
+
+
+def left(moment: int, now: int | None = None) -> str:
+    """How long something lasts that ends by itself: ``40 days left``."""
+    length = moment - (clock.now() if now is None else now)
+    return f"{_span(length)} left" if length >= clock.MINUTE else "ends now"
 
 
 def _span(length: int) -> str:
@@ -156,8 +186,32 @@ def trigger(name: str) -> str:
     return _TRIGGERS.get(name, names(name))
 
 
+def event(kind: str) -> str:
+    """What an entry of a finding's history tells."""
+    return _EVENTS.get(kind, names(kind))
+
+
+def changed_value(value: Any, name: str) -> str:
+    """A value before or after a change, as the history shows it."""
+    if name == "severity" and isinstance(value, int):
+        return severity_of(value).capitalize()
+    return "nothing" if value in (None, "") else str(value)
+
+
+def end_of_day(number: int) -> int:
+    """The last moment of a day since 1970, UTC."""
+    return terms.end_of(number)
+
+
+def level(name: str) -> str:
+    """What a verdict is about."""
+    return _LEVELS.get(name, names(name))
+
+
 def actor(name: str, titles: Mapping[str, str]) -> str:
     """Who did something, as the history shows it: a person's address, or the source whose sync it was."""
+    if name == EXPIRY:
+        return "By itself"
     kind, _, source = name.partition(":")
     return f"Sync of {titles[source]}" if kind == "sync" and source else name
 

@@ -11,21 +11,29 @@ from pathlib import Path
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from core import clock, db
+from core.assets.models import AssetGroup
 from core.connections import runs
 from core.connections.models import Connection, Run
 from core.db import schema
 from core.findings import service as findings
+from core.findings import sla, terms, verdicts
+from core.findings.settling import Target
+from core.findings.sla import Policy
+from core.findings.state import VerdictKind
+from core.findings.verdicts import Decision
 from core.ids import finding_public_id
 from core.scope import Scope
 from plugins.sonarqube.upstream import DEMO
 from tests import factories
-from tests.browser.site import ADMIN, VIEWER, Site, choose, launched, served, sign_in
+from tests.browser.site import ADMIN, ANALYST, VIEWER, Site, choose, launched, served, sign_in
 from tests.chromium import found
 from tests.servers import RedisServer
 
 FOLDER = Path("screenshots")
 _WIDTHS = {"wide": (1440, 900), "narrow": (390, 844)}
 _THEMES = ("light", "dark")
+_REASON = """Reachable from the branch offices' network alone, and the service is replaced in the second quarter.
+Agreed with the owner: https://tickets.contoso.example/browse/SEC-20418"""
 
 
 @dataclass(frozen=True)
@@ -37,6 +45,15 @@ class Shot:
     email: str = ADMIN
     customer: str = "contoso"
     prepare: Callable[[Page], None] = lambda page: None
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Public ids of findings to be pictured, each in the state that its name says."""
+
+    open: str
+    accepted: str
+    by_rule: str
 
 
 def _wrong_password(page: Page) -> None:
@@ -69,8 +86,33 @@ def _open_picker(page: Page) -> None:
     page.locator("#picker[open]").wait_for()
 
 
-def shots(finding: str) -> list[Shot]:
+def _open_decision(page: Page) -> None:
+    page.locator(".decide > summary").click()
+    page.get_by_text("Everything that its rule finds").click()
+    page.locator("[data-count]").filter(has_text="now").wait_for()
+
+
+def _refused_decision(page: Page) -> None:
+    page.locator(".decide > summary").click()
+    page.locator(".decide").get_by_role("button", name="Decide").click()
+    page.locator("#error-reason").filter(has_text="needs").wait_for()
+
+
+def _ask_once_more(page: Page) -> None:
+    _open_decision(page)
+    page.get_by_label("Reason").fill("Every one of them sits behind the login of the branch offices")
+    page.locator(".decide").get_by_role("button", name="Decide").click()
+    page.get_by_role("button", name="Decide about").wait_for()
+
+
+def shots(seen: Seen) -> list[Shot]:
+    finding = seen.open
     return [
+        Shot("finding-accepted", f"/findings/{seen.accepted}"), Shot("finding-by-rule", f"/findings/{seen.by_rule}"),
+        Shot("finding-deciding", f"/findings/{finding}", prepare=_open_decision),
+        Shot("finding-refused", f"/findings/{finding}", prepare=_refused_decision),
+        Shot("finding-readonly", f"/findings/{seen.accepted}", email=VIEWER, customer=""),
+        Shot("decide-rule", f"/findings/{finding}", prepare=_ask_once_more),
         Shot("overview", "/"), Shot("overview-empty", "/", customer="fabrikam"), Shot("findings", "/findings"),
         Shot("findings-none", "/findings?text=nothing+has+this+name&severity=critical"), Shot("finding", f"/findings/{finding}"),
         Shot("integrations", "/integrations"), Shot("integration", "/integrations/sonarqube", prepare=_validate),
@@ -132,9 +174,21 @@ def _under_way(site: Site, connection: Connection) -> Run:
     return run
 
 
-def _some_finding(site: Site) -> str:
-    page = findings.page(Scope(site.contoso.id), findings.Filter(text="src/"), limit=40)
-    return finding_public_id(next(finding for finding in page.findings if finding.cwe).id)
+def _decided(site: Site) -> Seen:
+    """Policies and verdicts of Contoso, as they may be after some weeks."""
+    scope = Scope(site.contoso.id)
+    crown_jewels = AssetGroup.get(AssetGroup.name == "Crown jewels")
+    policies = [Policy(None, critical=7, high=30, medium=90), Policy(crown_jewels.id, critical=2, counts_working_days=True)]
+    sla.replace(scope, policies, actor=ADMIN)
+    found = [finding for finding in findings.page(scope, findings.Filter(text="src/"), limit=60).findings if finding.cwe]
+    shown = found[0]
+    accepted, by_rule = {finding.rule_key: finding for finding in found if finding.rule_key != shown.rule_key}.values()
+    verdicts.decide(scope, [accepted.id], Decision(VerdictKind.FALSE_POSITIVE, "The input is a constant"), actor=ANALYST)
+    until = terms.end_of(terms.day_of(clock.now()) + 40)
+    verdicts.decide(scope, [accepted.id], Decision(VerdictKind.ACCEPTED, _REASON, until), actor=ADMIN)
+    rule = Target("rule", source="sonarqube", rule_key=by_rule.rule_key)
+    verdicts.decide_broadly(scope, rule, Decision(VerdictKind.IGNORED, "Only in generated code, which is never deployed"), actor=ANALYST)
+    return Seen(*(finding_public_id(finding.id) for finding in (shown, accepted, by_rule)))
 
 
 def _take(browser: Browser, site: Site, theme: str, width: str, wanted: list[Shot]) -> None:
@@ -175,7 +229,7 @@ def main() -> int:
     only = set(sys.argv[1:])
     FOLDER.mkdir(exist_ok=True)
     with _deployment() as site, sync_playwright() as playwright:
-        wanted = [shot for shot in shots(_some_finding(site)) if not only or shot.name in only]
+        wanted = [shot for shot in shots(_decided(site)) if not only or shot.name in only]
         browser = launched(playwright)
         for theme in _THEMES:
             for width in _WIDTHS:

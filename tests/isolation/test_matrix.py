@@ -134,6 +134,19 @@ def fitting_bodies(route: Rule, house: House) -> list[dict[str, Any]]:
     }.get(route.rule, [])
 
 
+def fitting_forms(route: Rule, house: House) -> list[dict[str, Any]]:
+    """Forms that a page would carry out on things of this house."""
+    decision = {"verdict": "ignored", "reason": "mine now", "matched": "1"}
+    return {
+        "/findings/<finding_id>/verdict": [decision, {**decision, "scope": "asset"}],
+        "/findings/decide": [{**decision, "about": "asset", "assetId": house.asset_id}],
+    }.get(route.rule, [])
+
+
+def is_page(route: Rule) -> bool:
+    return str(route.endpoint).startswith("web.")
+
+
 def ask(client: FlaskClient, method: str, at: str, sent: dict[str, Any] | None = None, **headers: str) -> Any:
     body = None if method == "GET" else sent or {}
     return client.open(at, method=method, json=body, headers={"Accept": "application/json", **headers})
@@ -183,9 +196,10 @@ def test_nothing_of_another_customer_is_shown_or_changed_whatever_is_asked(whole
     shown = []
     for method, route, _rule in guarded_routes(whole_app):
         for headers in ({}, {"x-customer-id": theirs.customer.id}, {"x-pacci-customer-id": theirs.customer.id}):
-            for sent in ({}, body, *fitting_bodies(route, theirs)):
+            for sent in ({}, body, *fitting_bodies(route, theirs), *fitting_forms(route, theirs)):
+                carried = {} if method == "GET" else {"data" if is_page(route) and sent is not body else "json": sent}
                 answer = client.open(address(route, theirs.variables), method=method, query_string=query if sent else {},
-                                     json=None if method == "GET" else sent, headers={"Accept": "application/json", **headers, **extra})
+                                     headers={"Accept": "application/json", **headers, **extra}, **carried)
                 assert answer.status_code != 500, (method, route.rule, answer.text)
                 # a page may repeat what was searched for
                 if theirs.word in answer.text.replace(theirs.user.email, "") and not (sent and _repeats_the_search(answer.text, theirs)):

@@ -53,3 +53,23 @@ def test_a_state_that_nobody_knows_is_still_told() -> None:
 def test_a_sync_is_named_by_its_source() -> None:
     assert words.actor("sync:sonarqube", {"sonarqube": "SonarQube"}) == "Sync of SonarQube"
     assert words.actor("ada@example.test", {}) == "ada@example.test"
+
+
+@pytest.mark.parametrize(("days", "text", "tone"), [
+    (-400, "400 days overdue", "bad"), (-1, "1 day overdue", "bad"), (0, "Due today", "warn"), (1, "Due tomorrow", "warn"),
+    (7, "Due in 7 days", "warn"), (8, "Due 9 Jan 2026", "neutral"),
+])
+def test_due_days_are_told_from_today(days: int, text: str, tone: str) -> None:
+    today = NOW // clock.DAY
+    assert words.due(today + days, today) == (text, tone)
+
+
+@pytest.mark.parametrize(("length", "said"), [(40 * clock.DAY, "40 days left"), (clock.DAY, "1 day left"), (clock.MINUTE, "1 min left"),
+                                              (clock.SECOND, "ends now"), (-clock.DAY, "ends now")])
+def test_what_ends_by_itself_is_told_with_the_time_that_is_left(length: int, said: str) -> None:
+    assert words.left(NOW + length, NOW) == said
+
+
+def test_a_change_of_severity_is_told_in_words() -> None:
+    assert [words.changed_value(value, "severity") for value in (4, 0)] == ["Critical", "Info"]
+    assert [words.changed_value(value, "line") for value in (12, None, "")] == ["12", "nothing", "nothing"]

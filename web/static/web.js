@@ -159,6 +159,19 @@ function narrow(input) {
   input.form.querySelector(".chooser-none").hidden = shown > 0;
 }
 
+// -- deciding ------------------------------------------------------------------------------------------------------------
+
+// Tells beside a choice how many findings it concerns; whoever chooses it is asked with the same number once more.
+async function tellCount(choice) {
+  const slot = choice.closest("label").querySelector("[data-count]");
+  if (!slot || slot.textContent) return;
+  const asked = {...JSON.parse(choice.dataset.about), verdict: "ignored", dryRun: true};
+  const response = await fetch("/api/verdicts", {method: "POST", headers: {"Content-Type": "application/json"}, body: JSON.stringify(asked)});
+  if (!response.ok) return; // the next page says it
+  const {matched} = await response.json();
+  slot.textContent = `${number.format(matched)} ${matched === 1 ? "finding" : "findings"} now, and what comes later`;
+}
+
 // -- small things --------------------------------------------------------------------------------------------------------
 
 async function copy(button) {
@@ -215,6 +228,9 @@ document.addEventListener("submit", (event) => {
   if (!event.target.dataset.swap) return;
   event.preventDefault();
   send(event.target, event.submitter);
+});
+document.addEventListener("change", (event) => {
+  if (event.target.dataset.about) tellCount(event.target);
 });
 document.addEventListener("input", (event) => {
   if (event.target.dataset.narrows) narrow(event.target);
