@@ -11,6 +11,7 @@ from core.access.gate import AccessGate
 from core.access.nodes import CORE_NODES
 from core.access.routes import blp as customer_users
 from core.assets.routes import blp as assets
+from core.audit.routes import blp as audit
 from core.connections import metrics
 from core.connections.routes import blp as integrations
 from core.connections.routes import runs_blp as runs
@@ -34,7 +35,7 @@ from core.tenancy.routes import blp as customers
 
 _MEBIBYTE = 1024 * 1024
 _BLUEPRINTS = (auth, session, customers, customer_users, overview, assets, findings, verdicts, sla, integrations, runs, imports,
-               plugins_blp, health.blp, docs.blp)
+               plugins_blp, audit, health.blp, docs.blp)
 
 
 class NoQueue:

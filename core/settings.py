@@ -129,6 +129,7 @@ class Settings:
     brake_share: float = _setting(0.5, _share, "a run that would close or prune more than this share (and more than ten) is held")
     run_lease_seconds: float = _setting(60.0, _seconds, "a run without a sign of life for this long is taken up again")
     prune_days: int = _setting(30, _whole(1, 3650), "how long pruned assets can be restored")
+    audit_retention_days: int = _setting(0, _whole(0, 36500), "events of the audit log older than this are deleted; 0 keeps all of them")
     session_hours: int = _setting(12, _whole(1, 24 * 90), "a session ends after this long without use")
     lockout_attempts: int = _setting(10, _whole(1, 1000), "failed sign-ins in a row that lock an account for a while")
     lockout_minutes: int = _setting(15, _whole(1, 24 * 60), "how long a locked account stays locked")

@@ -50,9 +50,10 @@ from flask import g, request
 
 from core import logs
 from core.access import principals, tokens
+from core.audit import origin
 from core.errors import BadRequest, Forbidden, NotFound, Unauthorized
 from core.http import cookies, csrf
-from core.http.access import AccessRule, CustomerFrom, Principal
+from core.http.access import AccessRule, CustomerFrom, Principal, current_principal
 from core.people import sessions
 from core.scope import Scope
 from core.settings import Settings
@@ -81,6 +82,8 @@ class AccessGate:
         """
         if "principal" not in g:
             g.principal = self._recognised()
+            if g.principal is not None:
+                origin.recognised(g.principal.via, g.principal.user_id)
         return g.principal
 
     def admit(self, rule: AccessRule, view_args: Mapping[str, Any]) -> None:
@@ -99,6 +102,16 @@ class AccessGate:
             is_admitted = all(principal.holds(node, customer_id) for node in rule.nodes)
         if not is_admitted:
             raise Forbidden
+
+    def reach(self, node: str) -> frozenset[str] | None:
+        """Where the caller may use ``node`` when he names no customer: None for everywhere, else the active customers in which he
+        holds it. For rules that say ANY."""
+        principal = current_principal()
+        if principal.holds(node):
+            return None
+        holding = [customer_id for customer_id in principal.home_customers if principal.holds(node, customer_id)]
+        active = Customer.select(Customer.id).where(Customer.id.in_(holding), Customer.status == "active")
+        return frozenset(customer_id for (customer_id,) in active.tuples())
 
     def _enter(self, source: CustomerFrom, principal: Principal, view_args: Mapping[str, Any]) -> str:
         customer_id = _resolved(source, principal, view_args)

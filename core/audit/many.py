@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from core import clock
+from core.audit.links import FACTS, FACTS_WHERE_KNOWN, START, digest_of
 from core.audit.models import AuditEvent, AuditHead
-from core.audit.service import FIRST_DIGEST, LONGEST_NAME, NO_CUSTOMER, digest_of
+from core.audit.service import NO_CUSTOMER, facts_to_keep
 from core.db import JsonField, atomic
 from core.db.bulk import bulk_insert, bulk_update, bulk_upsert, rows_by_key
 
-_COLUMNS = ("chain", "customer_id", "digest", "seq", "at", "actor", "action", "target", "details")
+_COLUMNS = ("chain", "customer_id", "digest", *FACTS, *FACTS_WHERE_KNOWN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,15 +30,15 @@ def record_many(happenings: Sequence[Happening], *, actor: str) -> None:
         by_chain.setdefault(one.customer_id or NO_CUSTOMER, []).append(one)
     if not by_chain:
         return
-    now, rows, heads = clock.now(), [], []
+    rows, heads = [], []
     with atomic():
         for chain, seq, digest in _taken_places({chain: len(events) for chain, events in sorted(by_chain.items())}):
             for number, one in enumerate(by_chain[chain], seq - len(by_chain[chain]) + 1):
-                event = {"seq": number, "at": now, "actor": actor[:LONGEST_NAME], "action": one.action,
-                         "target": one.target[:LONGEST_NAME], "details": dict(one.details)}
-                digest = digest_of(digest, chain, event)
-                rows.append((chain, one.customer_id, digest, number, now, event["actor"], one.action, event["target"],
-                             JsonField().db_value(event["details"])))
+                facts = facts_to_keep(number, one.action, actor, one.target, one.details)
+                digest = digest_of(digest, chain, facts)
+                values = {**facts, "details": JsonField().db_value(facts["details"]), "chain": chain, "customer_id": one.customer_id,
+                          "digest": digest}
+                rows.append(tuple(map(values.get, _COLUMNS)))
             heads.append((chain, digest))
         bulk_insert(AuditEvent, _COLUMNS, rows)
         bulk_update(AuditHead, ("chain",), heads, update=("digest",))
@@ -51,7 +51,7 @@ def _taken_places(lengths: Mapping[str, int]) -> list[tuple[str, int, str]]:
     """
     chains = list(lengths)
     known = {chain for (chain,) in rows_by_key(AuditHead, ("chain",), {}, "chain", chains)}
-    bulk_upsert(AuditHead, ("chain", "seq", "digest"), [(chain, 0, FIRST_DIGEST) for chain in chains if chain not in known],
+    bulk_upsert(AuditHead, ("chain", "seq", "digest"), [(chain, START.seq, START.digest) for chain in chains if chain not in known],
                 conflict=("chain",), add=("seq",))
     bulk_update(AuditHead, ("chain",), list(lengths.items()), add=("seq",))
     return sorted(rows_by_key(AuditHead, ("chain", "seq", "digest"), {}, "chain", chains))

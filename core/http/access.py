@@ -135,6 +135,9 @@ class Gate(Protocol):
     def admit(self, rule: AccessRule, view_args: Mapping[str, Any]) -> None:
         """Set ``g.principal`` and ``g.scope`` for this request, or raise Unauthorized, Forbidden or BadRequest."""
 
+    def reach(self, node: str) -> frozenset[str] | None:
+        """The active customers in which the caller holds ``node``; None when he holds it everywhere."""
+
 
 def requires(*nodes: str, customer: CustomerFrom = CustomerFrom.SESSION, conditional: tuple[str, ...] = ()) -> Callable[[View], View]:
     """Declare that a view needs these permission nodes in the customer that ``customer`` says.

@@ -12,6 +12,7 @@ from flask import Flask, Response, g, request
 from prometheus_client import Counter, Histogram
 
 from core import logs
+from core.audit import origin
 
 log = logging.getLogger("stockade.access")
 
@@ -36,6 +37,7 @@ def _begin() -> None:
     g.request_id = given if _SANE_ID.fullmatch(given) else secrets.token_hex(12)
     g.began = time.perf_counter()
     g.outer_log_context = logs.context.set({"request": g.request_id})
+    g.outer_origin = origin.begin(request.remote_addr, g.request_id)
 
 
 def _end(response: Response) -> Response:
@@ -59,3 +61,4 @@ def _forget(problem: BaseException | None) -> None:
     token = g.pop("outer_log_context", None)
     if token is not None:
         logs.context.reset(token)
+        origin.end(g.pop("outer_origin"))

@@ -86,10 +86,12 @@ def worker(grace: float) -> None:
     """Run a worker alone, configured by the environment."""
     settings = _settings_of_service()
     import core.connections.engine  # noqa: F401 - loaded once, shared by the forked jobs
+    from core.audit import origin
     from core.db import db
     from core.jobs.worker import work
     from core.runtime.assemble import assemble
 
+    origin.stand_as("job")
     assemble(settings)
     db.close_all()  # every job is forked off and connects by itself
     work(settings.redis_url, grace)
@@ -99,10 +101,12 @@ def worker(grace: float) -> None:
 def scheduler() -> None:
     """Run a scheduler alone, configured by the environment. Of several, one is elected."""
     settings = _settings_of_service()
+    from core.audit import origin
     from core.db import db
     from core.runtime.assemble import assemble
     from core.runtime.scheduler import run
 
+    origin.stand_as("job")
     deployment = assemble(settings)
     db.close()
     run(deployment)
@@ -398,6 +402,55 @@ def import_report(file: str, customer: str, asset: str, group: str | None, repor
     progress.conclude(run, silently=as_json)
 
 
+# -- audit ----------------------------------------------------------------------------------------------------------------------
+
+
+@stockade.group()
+def audit() -> None:
+    """The log of everything that was changed or revealed."""
+
+
+@audit.command("verify")
+@click.option("--file", "file", metavar="FILE", help="An exported file (- for standard input) instead of the database.")
+@click.option("--signed-by", "key", metavar="KEY", help="The public key that the file must be signed with, as `audit verify` shows it.")
+@click.option("--seal", "at_least", default=0, metavar="N", help="Number of a seal seen earlier: an older one means a database put back.")
+@_home
+@_json
+def audit_verify(file: str | None, key: str | None, at_least: int, home: str | None, as_json: bool) -> None:
+    """Recompute the audit log, and tell where it does not hold."""
+    from core.runtime import auditing
+
+    if key and not file:
+        raise click.UsageError("--signed-by is for --file: of the database's log the key is known")
+    told = auditing.of_file(file, key) if file else auditing.of_database(_deployment(home), at_least)
+    _show_one(told.as_json(), as_json, None, "\n".join(told.lines()))
+    if told.faults:
+        raise CommandFailed(ExitCode.DIFFERENT, f"the audit log does not hold, in {len(told.faults)} places")
+
+
+@audit.command("export")
+@click.option("--customer", help="Only of this customer, by id or name.")
+@click.option("--since", metavar="INSTANT", help="From this moment on (ISO 8601; without an offset UTC).")
+@click.option("--until", metavar="INSTANT", help="Before this moment.")
+@click.option("--output", "-o", metavar="FILE", help="A new file, readable by you alone; standard output when not given.")
+@_home
+def audit_export(customer: str | None, since: str | None, until: str | None, output: str | None, home: str | None) -> None:
+    """Write the audit log as JSON lines that `audit verify --file` can check anywhere."""
+    from core.runtime import auditing
+
+    deployment = _deployment(home)
+    auditing.export(deployment, _customer(customer).id if customer else None, _instant(since), _instant(until), output)
+
+
+def _instant(text: str | None) -> int | None:
+    from core import clock
+
+    try:
+        return None if text is None else clock.from_iso(text)
+    except (ValueError, OverflowError):
+        raise click.UsageError(f"{text} is not an ISO 8601 instant") from None
+
+
 # -- what commands share --------------------------------------------------------------------------------------------------------
 
 
@@ -423,15 +476,17 @@ def _connect(settings: Any) -> None:
 
 
 def _deployment(home: str | None) -> Any:
+    from core.audit import origin
     from core.runtime.assemble import assemble
 
+    origin.stand_as("command")
     return assemble(_settings(home))
 
 
 def _show_one(told: dict[str, Any], as_json: bool, schema: Any, line: str) -> None:
     import json
 
-    click.echo(json.dumps(schema.dump(told), ensure_ascii=False, indent=2) if as_json else line)
+    click.echo(json.dumps(schema.dump(told) if schema else told, ensure_ascii=False, indent=2) if as_json else line)
 
 
 def _show(rows: Sequence[dict[str, Any]], as_json: bool, line: Callable[[Any], str]) -> None:

@@ -78,17 +78,17 @@ def test_bodies_and_answers_are_camel_case(document):
 
 
 def test_a_surface_without_routes_has_no_document(client):
-    for surface in ("v1", "codeinsight", "nonsense"):
+    for surface in ("codeinsight", "nonsense"):
         assert client.get(f"/docs/{surface}/openapi.json").status_code == 404
 
 
 def test_a_surface_gets_its_document_with_its_first_route(sqlite_database):
     app = create_app(SETTINGS, plugins=Plugins(SETTINGS))
-    blueprint = Blueprint("teapot", __name__, url_prefix="/v1")
-    blueprint.get("/teapot")(public(lambda: ("", 418)))
+    blueprint = Blueprint("scans", __name__, url_prefix="/codeinsight/api")
+    blueprint.get("/scans")(public(lambda: ("", 418)))
     register_blueprint(app, blueprint)
-    document = app.test_client().get("/docs/v1/openapi.json").get_json()
-    assert list(document["paths"]) == ["/v1/teapot"]
+    document = app.test_client().get("/docs/codeinsight/openapi.json").get_json()
+    assert list(document["paths"]) == ["/codeinsight/api/scans"]
     assert "/docs/v1/openapi.json" in app.test_client().get("/docs").text
 
 

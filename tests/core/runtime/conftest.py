@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import pytest
 
 from core.access.service import ensure_built_in_roles
+from core.audit import origin
 from core.db import db
 from core.runtime import cli
 from tests.processes import environment
@@ -43,3 +44,4 @@ def stockade(capsys) -> Callable[..., Answer]:
 
     yield run
     logging.disable(logging.NOTSET)
+    origin.stand_as(None)
