@@ -28,13 +28,16 @@ from core.http.surfaces import install_error_answers, register_blueprint
 from core.imports.routes import blp as imports
 from core.jobs.queue import JobQueue
 from core.overview.routes import blp as overview
-from core.people.routes import blp as auth
-from core.people.routes import session_blp as session
 from core.settings import Settings, SettingsError
+from core.signin.routes import blp as auth
+from core.signin.routes import session_blp as session
+from core.signin.v1_routes import blp as v1_auth
+from core.signin.v1_routes import keys_blp as signing_keys
 from core.tenancy.routes import blp as customers
 
 _MEBIBYTE = 1024 * 1024
-_BLUEPRINTS = (auth, session, customers, customer_users, overview, assets, findings, verdicts, sla, integrations, runs, imports,
+_BLUEPRINTS = (auth, session, v1_auth, signing_keys,
+               customers, customer_users, overview, assets, findings, verdicts, sla, integrations, runs, imports,
                plugins_blp, audit, health.blp, docs.blp)
 
 

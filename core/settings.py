@@ -131,6 +131,7 @@ class Settings:
     prune_days: int = _setting(30, _whole(1, 3650), "how long pruned assets can be restored")
     audit_retention_days: int = _setting(0, _whole(0, 36500), "events of the audit log older than this are deleted; 0 keeps all of them")
     session_hours: int = _setting(12, _whole(1, 24 * 90), "a session ends after this long without use")
+    refresh_days: int = _setting(7, _whole(1, 365), "a client that holds tokens has to sign in anew after so many days")
     lockout_attempts: int = _setting(10, _whole(1, 1000), "failed sign-ins in a row that lock an account for a while")
     lockout_minutes: int = _setting(15, _whole(1, 24 * 60), "how long a locked account stays locked")
     password_cost: str = _setting("standard", _one_of("standard", "test"), "Argon2id cost; 'test' is for test suites alone")

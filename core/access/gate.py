@@ -39,7 +39,7 @@ path
 any that needs S       somebody who is no MSP staff and holds nothing in any customer              403
 =====================  ==========================================================================  ==================================
 
-Four statements at most: session with user, grants with limits, the customer, the plugins that are switched off.
+Four statements at most: session, token or family with user, grants with limits, the customer, the plugins that are switched off.
 """
 
 import re
@@ -57,6 +57,8 @@ from core.http.access import AccessRule, CustomerFrom, Principal, current_princi
 from core.people import sessions
 from core.scope import Scope
 from core.settings import Settings
+from core.signin import access_tokens
+from core.signin.keys import Verifiers
 from core.tenancy.models import Customer
 
 HEADERS = ("x-customer-id", "x-pacci-customer-id")
@@ -74,6 +76,7 @@ class AccessGate:
         self._settings = settings
         self._plugins = plugins
         self._csrf_secret = csrf_secret
+        self._verifiers = Verifiers()
 
     def identify(self) -> Principal | None:
         """Who is asking, looked up once per request; None when nobody is.
@@ -126,12 +129,26 @@ class AccessGate:
         return self._by_cookie(request.cookies.get(cookies.session_cookie_name(self._settings), ""))
 
     def _by_bearer(self, text: str) -> Principal:
-        token = principals.api_token_of(text) if text.startswith(tokens.PREFIX) else None
-        if token is None:
+        principal = self._by_api_token(text) if text.startswith(tokens.PREFIX) else self._by_access_token(text)
+        if principal is None:
             raise Unauthorized(headers={"WWW-Authenticate": 'Bearer error="invalid_token"'})
+        return principal
+
+    def _by_api_token(self, text: str) -> Principal | None:
+        token = principals.api_token_of(text)
+        if token is None:
+            return None
         g.api_token = token
         tokens.touch(token)
         return principals.by_api_token(token)
+
+    def _by_access_token(self, text: str) -> Principal | None:
+        claims = access_tokens.read(text, self._settings, self._verifiers)
+        family = principals.family_of(claims) if claims is not None else None
+        if claims is None or family is None:
+            return None
+        g.access_claims = claims
+        return principals.by_family(family)
 
     def _by_cookie(self, cookie: str) -> Principal | None:
         session = principals.session_of(cookie) if cookie else None

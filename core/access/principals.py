@@ -11,7 +11,8 @@ from core import clock
 from core.access.models import ApiToken, GroupLimit, NodeGrant, Role, RoleGrant
 from core.http.access import Principal
 from core.people import sessions
-from core.people.models import User, UserSession
+from core.people.models import TokenFamily, User, UserSession
+from core.signin.access_tokens import Claims
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,18 @@ def api_token_of(token: str) -> ApiToken | None:
             .where(ApiToken.digest == digest, ApiToken.revoked_at.is_null(), User.status == "active",
                    ApiToken.expires_at.is_null() | (ApiToken.expires_at > clock.now()))
             .get_or_none())
+
+
+def family_of(claims: Claims) -> TokenFamily | None:
+    """The living family that an access token belongs to, its active user as ``.user``; None once he signed out or was shut out."""
+    return (TokenFamily.select(TokenFamily, User).join(User, on=(User.id == TokenFamily.user_id), attr="user")
+            .where(TokenFamily.id == claims.family_id, TokenFamily.user_id == claims.user_id, TokenFamily.ended_at.is_null(),
+                   TokenFamily.expires_at > clock.now(), User.status == "active")
+            .get_or_none())
+
+
+def by_family(family: TokenFamily) -> Principal:
+    return _principal(family.user, "access_token")
 
 
 def by_session(session: UserSession) -> Principal:

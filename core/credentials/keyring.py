@@ -45,6 +45,17 @@ class Keyring:
         """32 bytes for one purpose, the same in every process with this master key."""
         return hmac.new(self._master, b"stockade " + purpose.encode(), hashlib.sha256).digest()
 
+    def sealed(self, purpose: str, text: str, name: str) -> str:
+        """A secret of the deployment itself, to be kept under this name."""
+        return seal.sealed(self.derived(purpose), _WRAPPING, text, (purpose, name))
+
+    def opened(self, purpose: str, text: str, name: str) -> str | None:
+        """What ``sealed`` was given; None when it was under another master key or another name."""
+        try:
+            return seal.opened(self.derived(purpose), text, (purpose, name))
+        except seal.SealBroken:
+            return None
+
     def verify(self) -> None:
         """Prove that the master key fits the database; a database without secrets takes it as its own.
 

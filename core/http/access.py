@@ -35,7 +35,7 @@ def node_matches(pattern: str, node: str) -> bool:
 class Principal:
     """Somebody who was recognised, and all that he holds; loaded once per request.
 
-    :ivar via: ``session``, ``token`` or ``command``.
+    :ivar via: ``session``, ``token`` (an API token), ``access_token`` (of a client that signed in) or ``command``.
     :ivar everywhere: node patterns held in every customer (MSP staff).
     :ivar by_customer: further node patterns, per customer.
     :ivar only_nodes: what an API token was narrowed to; None when it was not.

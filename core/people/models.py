@@ -38,3 +38,23 @@ class UserSession(Model):
     created_at = InstantField()
     seen_at = InstantField()
     expires_at = InstantField(index=True)
+
+
+class TokenFamily(Model):
+    """A client that somebody has signed in with: all refresh tokens that came of that one sign-in, of which one is good at a time."""
+
+    id = peewee.CharField(32, primary_key=True)
+    user_id = peewee.CharField(32, index=True)
+    created_at = InstantField()
+    used_at = InstantField()
+    expires_at = InstantField(index=True)
+    ended_at = InstantField(null=True)
+
+
+class RefreshToken(Model):
+    """One link of a family, kept as SHA-256. A spent one stays as long as the family, so that its reuse is recognised."""
+
+    digest = peewee.CharField(64, primary_key=True)
+    family_id = peewee.CharField(32, index=True)
+    created_at = InstantField()
+    spent_at = InstantField(null=True)

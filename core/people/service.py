@@ -14,7 +14,7 @@ from core.audit import record
 from core.db import atomic, db, is_unique_violation
 from core.errors import BadRequest, Conflict, NotFound
 from core.ids import new_id
-from core.people import passwords, sessions
+from core.people import families, passwords, sessions
 from core.people.models import User
 from core.settings import Settings
 
@@ -74,20 +74,22 @@ def add(email: str, *, actor: str, settings: Settings, name: str = "", password:
 
 
 def set_password(user: User, password: str, *, actor: str, settings: Settings) -> None:
-    """Give a user a password, unlock him, and end his sessions, since somebody else may hold one of them."""
+    """Give a user a password, unlock him, and sign him out everywhere, since somebody else may be signed in as him."""
     passwords.check_acceptable(password, user.email)
     with atomic():
         User.update(password_hash=passwords.hashed(password, settings.password_cost), failed_attempts=0, locked_until=None,
                     updated_at=clock.now()).where(User.id == user.id).execute()
         sessions.end_all(user.id)
+        families.end_all(user.id)
         record("user.password_set", actor=actor, target=user.id)
 
 
 def disable(user: User, *, actor: str) -> None:
-    """Shut a user out at once: his sessions end, and his tokens are refused while he is disabled."""
+    """Shut a user out at once: he is signed out everywhere, and his API tokens are refused while he is disabled."""
     with atomic():
         User.update(status="disabled", updated_at=clock.now()).where(User.id == user.id).execute()
         sessions.end_all(user.id)
+        families.end_all(user.id)
         record("user.disabled", actor=actor, target=user.id)
 
 

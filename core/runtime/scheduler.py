@@ -15,7 +15,7 @@ from core.db import db
 from core.deployment import Deployment
 from core.errors import StockadeError
 from core.jobs import lease
-from core.people import sessions
+from core.people import families, sessions
 from core.runtime import auditing
 
 log = logging.getLogger(__name__)
@@ -59,6 +59,7 @@ class Scheduler:
                 if self.is_elected:
                     upkeep.tick(self._deployment)
                     sessions.end_expired()
+                    families.forget_expired()
                     auditing.keep(self._deployment)
         except (StockadeError, peewee.PeeweeException, RedisError) as problem:
             self._tell(problem)

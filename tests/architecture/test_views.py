@@ -18,6 +18,8 @@ from tests.factories import SETTINGS
 PUBLIC = {
     "/api/auth/csrf", "/api/auth/providers", "/api/auth/session", "/api/auth/signin", "/api/auth/signout", "/api/auth/error",
     "/api/auth/callback/credentials", "/api/auth/signin/credentials", "/signin",  # how one signs in
+    "/v1/auth/refresh", "/v1/auth/signout",  # ask for a token of their own
+    "/.well-known/jwks.json",  # public keys
     "/api/integrations/<source>/webhook/<key>",  # signed by its sender
     "/health/live", "/health/ready", "/metrics",  # for machines; the last one has a token of its own
     "/docs", "/docs/<surface>/openapi.json", "/docs/files/<name>",  # the same for every deployment

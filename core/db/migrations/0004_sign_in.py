@@ -1,8 +1,8 @@
-"""Attempts on addresses that nobody has."""
+"""Signing in: attempts on addresses that nobody has, clients that hold tokens, the keys that sign these."""
 
 from peewee import *
 
-from core.db.fields import InstantField
+from core.db.fields import InstantField, JsonField
 
 
 def up(migrator, db):
@@ -14,3 +14,36 @@ def up(migrator, db):
             database = db
             table_name = 'sign_in_decoy'
     db.create_tables([SignInDecoy])
+
+    class TokenFamily(Model):
+        id = CharField(primary_key=True, max_length=32)
+        user_id = CharField(index=True, max_length=32)
+        created_at = InstantField()
+        used_at = InstantField()
+        expires_at = InstantField(index=True)
+        ended_at = InstantField(null=True)
+        class Meta:
+            database = db
+            table_name = 'token_family'
+
+    class RefreshToken(Model):
+        digest = CharField(primary_key=True, max_length=64)
+        family_id = CharField(index=True, max_length=32)
+        created_at = InstantField()
+        spent_at = InstantField(null=True)
+        class Meta:
+            database = db
+            table_name = 'refresh_token'
+
+    class SigningKey(Model):
+        number = IntegerField(primary_key=True)
+        kid = CharField(max_length=43, unique=True)
+        public_jwk = JsonField()
+        sealed = TextField()
+        created_at = InstantField()
+        signs_from = InstantField()
+        signs_until = InstantField()
+        class Meta:
+            database = db
+            table_name = 'signing_key'
+    db.create_tables([TokenFamily, RefreshToken, SigningKey])

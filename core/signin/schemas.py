@@ -39,3 +39,8 @@ class WhereToSchema(CamelSchema):
 
 class PickCustomerSchema(CamelSchema):
     customer_id = SafeStr(required=True, allow_none=True)
+
+
+class TokensSchema(CamelSchema):
+    access_token = fields.String(required=True)
+    refresh_token = fields.String(required=True)

@@ -14,7 +14,7 @@ from core.http.access import CustomerFrom, Principal, current_principal, public,
 from core.http.addresses import SIGN_IN_PAGE, base_url, own_url
 from core.http.deployed import deployment, settings
 from core.people import service, sessions
-from core.people.schemas import CsrfTokenSchema, PickCustomerSchema, ProviderSchema, SessionSchema
+from core.signin.schemas import CsrfTokenSchema, PickCustomerSchema, ProviderSchema, SessionSchema
 from core.tenancy import service as tenancy
 
 blp = Blueprint("auth", __name__, url_prefix="/api/auth", description="Signing in and out, compatible with NextAuth clients")
@@ -180,7 +180,7 @@ def _described(principal: Principal) -> dict[str, Any]:
 
 
 def _expires_at() -> int | None:
-    return g.user_session.expires_at if "user_session" in g else g.api_token.expires_at
+    return next(g.get(name).expires_at for name in ("user_session", "access_claims", "api_token") if name in g)
 
 
 def _sign_in_page(error: str | None) -> str:
