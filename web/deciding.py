@@ -1,15 +1,17 @@
 """Deciding about many findings at once: a page says how many, and asks."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from flask import Response, request, url_for
 from marshmallow import ValidationError
+from peewee import ModelSelect
 from werkzeug.datastructures import MultiDict
 
 from core.errors import BadRequest
 from core.findings import service, verdicts
+from core.findings.models import Finding
 from core.findings.schemas import BulkDecisionSchema
 from core.findings.settling import Target
 from core.findings.state import VerdictKind
@@ -18,11 +20,14 @@ from core.http.access import current_principal, current_scope, requires
 from core.scope import Scope
 from web.blueprint import blp
 from web.decisions import Typed, tomorrow
+from web.findings import Asked
 from web.frame import page
 from web.sources import titles
 from web.ways import back_to, wanted_next
 
 _MATCHED = "matched"
+_SHOWN = 5
+_MOST_SELECTED = 500  # a page of the list has fewer
 
 
 class About(Protocol):
@@ -41,6 +46,9 @@ class About(Protocol):
 
     def count(self, scope: Scope) -> int:
         """How many findings there are of it now."""
+
+    def most_severe(self, scope: Scope) -> list[Finding]:
+        """Some of them, to be recognised by."""
 
     def decide(self, scope: Scope, typed: Typed, actor: str) -> Outcome:
         """Carry it out."""
@@ -64,8 +72,45 @@ class Broad:
     def count(self, scope: Scope) -> int:
         return verdicts.count(scope, self.target)
 
+    def most_severe(self, scope: Scope) -> list[Finding]:
+        return _most_severe(Finding.within(scope).where(self.target.findings))
+
     def decide(self, scope: Scope, typed: Typed, actor: str) -> Outcome:
         return verdicts.decide_broadly(scope, self.target, typed.decision(), actor=actor)
+
+
+@dataclass(frozen=True, slots=True)
+class Single:
+    """Findings one by one: those that somebody has selected, or all that a list has.
+
+    :ivar asked: the filters of the list; None for those selected.
+    """
+
+    keys: Sequence[int]
+    what: str
+    named: Sequence[tuple[str, str]]
+    asked: Asked | None = None
+    covers_what_comes = False
+
+    def fields(self) -> Iterator[tuple[str, str]]:
+        yield from self.named
+
+    def count(self, scope: Scope) -> int:
+        return len(self.keys)
+
+    def most_severe(self, scope: Scope) -> list[Finding]:
+        if self.asked is not None:
+            return service.page(scope, self.asked.narrowing, limit=_SHOWN).findings
+        return _most_severe(Finding.within(scope).where(Finding.id.in_(list(self.keys))))
+
+    def decide(self, scope: Scope, typed: Typed, actor: str) -> Outcome:
+        if typed.is_reopening:
+            return verdicts.reopen(scope, self.keys, actor=actor)
+        return verdicts.decide(scope, self.keys, typed.decision(), actor=actor)
+
+
+def _most_severe(query: ModelSelect) -> list[Finding]:
+    return list(query.order_by(Finding.severity.desc(), Finding.id.desc()).limit(_SHOWN))
 
 
 def broad(named: Mapping[str, Any]) -> Broad:
@@ -77,7 +122,7 @@ def broad(named: Mapping[str, Any]) -> Broad:
     try:
         target = BulkDecisionSchema().load({"verdict": VerdictKind.IGNORED, **named})["target"]
     except ValidationError as problem:
-        raise BadRequest("Choose first what you want to decide about") from problem
+        raise BadRequest("Select first what you want to decide about") from problem
     known = verdicts.check_target(current_scope(), target)
     if known.level == "asset":
         return Broad(known, f"everything in {service.assets_by_id([known.asset_id])[known.asset_id].name}")
@@ -108,7 +153,15 @@ def carry_out() -> Any:
 
 
 def _about(given: MultiDict[str, str]) -> About:
-    kind = given.get("about", "")
+    kind, scope = given.get("about", ""), current_scope()
+    if kind == "filter":
+        asked = Asked.in_address(given)
+        named_filters = [("about", kind), *asked.fields()]
+        return Single(verdicts.keys_by_filter(scope, asked.narrowing), " · ".join(asked.told(scope)), named_filters, asked)
+    ids = given.getlist("finding")[:_MOST_SELECTED]
+    if kind == "chosen" and ids:
+        named_ids = [("about", kind), *(("finding", one) for one in ids)]
+        return Single(verdicts.keys_by_id(scope, ids), "those that you have selected", named_ids)
     named: dict[str, Any] = {"asset": {"assetId": given.get("assetId", "")}, "cve": {"cve": given.get("cve", "")},
                              "rule": {"rule": {"source": given.get("source", ""), "key": given.get("rule", "")}}}
     return broad(named.get(kind, {}))
@@ -119,5 +172,6 @@ def shown(about: About, typed: Typed, *, next_url: str, has_changed: bool = Fals
 
     :param has_changed: the number is not the one that was said before.
     """
-    return page("decide.html", status, about=about, count=about.count(current_scope()), typed=typed, next_url=next_url,
-                has_changed=has_changed, tomorrow=tomorrow())
+    scope = current_scope()
+    return page("decide.html", status, about=about, count=about.count(scope), most_severe=about.most_severe(scope), typed=typed,
+                next_url=next_url, has_changed=has_changed, tomorrow=tomorrow())

@@ -73,6 +73,8 @@ class FilterSchema(CamelSchema):
     category = SafeStr(load_default="", validate=validate.Length(max=32))
     cwe = _Cwe(load_default=None, metadata={"type": "string"})
     breached = fields.Bool(load_default=None, metadata={"description": "true: those past their due day; false: the others"})
+    due_within = fields.Int(load_default=None, validate=validate.Range(0, MOST_DAYS), metadata={
+        "description": "Those that are due within so many days from today; those past their due day too"})
 
 
 class FindingFilterSchema(FilterSchema, PageArgs):
@@ -84,7 +86,7 @@ def filter_of(wanted: dict[str, Any]) -> Filter:
     sources = tuple(word.strip() for word in wanted["source"].split(",") if word.strip())
     return Filter(states=wanted["state"], severities=wanted["severity"], sources=sources, asset_id=wanted["asset"],
                   group_id=wanted["group"], text=wanted["text"], cwe=wanted["cwe"], category=wanted["category"],
-                  breached=wanted["breached"])
+                  breached=wanted["breached"], due_within=wanted["due_within"])
 
 
 class FindingSchema(CamelSchema):

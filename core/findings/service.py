@@ -36,6 +36,7 @@ class Filter:
     cwe: int | None = None
     category: str = ""
     breached: bool | None = None  # past their due day, or not
+    due_within: int | None = None  # days from today; those past their due day too
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +100,8 @@ def _narrowed(scope: Scope, wanted: Filter, state: Status, after: tuple[int, int
     if wanted.breached is not None:
         is_breached = breached(day_of(clock.now()))
         query = query.where(is_breached if wanted.breached else Finding.due_day.is_null() | ~is_breached)
+    if wanted.due_within is not None:
+        query = query.where(Finding.due_day <= day_of(clock.now()) + wanted.due_within)
     if wanted.text:
         query = query.where(Finding.title.contains(wanted.text) | Finding.path.contains(wanted.text)
                             | Finding.rule_key.contains(wanted.text) | Finding.cve.contains(wanted.text))

@@ -17,6 +17,7 @@ from core.connections.models import Connection, Run
 from core.db import schema
 from core.findings import service as findings
 from core.findings import sla, terms, verdicts
+from core.findings.models import Finding
 from core.findings.settling import Target
 from core.findings.sla import Policy
 from core.findings.state import VerdictKind
@@ -38,13 +39,17 @@ Agreed with the owner: https://tickets.contoso.example/browse/SEC-20418"""
 
 @dataclass(frozen=True)
 class Shot:
-    """One page to be pictured. ``customer`` is the attribute of the site; ``prepare`` brings the page to what is shown."""
+    """One page to be pictured. ``customer`` is the attribute of the site; ``prepare`` brings the page to what is shown.
+
+    :ivar is_whole: the whole page, however long; else what a window shows of it.
+    """
 
     name: str
     path: str
     email: str = ADMIN
     customer: str = "contoso"
     prepare: Callable[[Page], None] = lambda page: None
+    is_whole: bool = True
 
 
 @dataclass(frozen=True)
@@ -105,6 +110,17 @@ def _ask_once_more(page: Page) -> None:
     page.get_by_role("button", name="Decide about").wait_for()
 
 
+def _select_some(page: Page) -> None:
+    for number in (0, 1, 3):
+        page.locator('.findings tbody [name="finding"]').nth(number).check()
+
+
+def _decide_selected(page: Page) -> None:
+    _select_some(page)
+    page.get_by_role("button", name="Decide about the selected").click()
+    page.get_by_role("button", name="Decide about 3 findings").wait_for()
+
+
 def shots(seen: Seen) -> list[Shot]:
     finding = seen.open
     return [
@@ -112,8 +128,12 @@ def shots(seen: Seen) -> list[Shot]:
         Shot("finding-deciding", f"/findings/{finding}", prepare=_open_decision),
         Shot("finding-refused", f"/findings/{finding}", prepare=_refused_decision),
         Shot("finding-readonly", f"/findings/{seen.accepted}", email=VIEWER, customer=""),
+        Shot("findings-selected", "/findings", prepare=_select_some, is_whole=False),
+        Shot("findings-all", "/findings?state=all&text=OrderController"), Shot("decide-selected", "/findings", prepare=_decide_selected),
+        Shot("findings-readonly", "/findings?due=overdue", email=VIEWER, customer="", is_whole=False),
+        Shot("findings-accepted", "/findings?state=accepted&changed=1"),
         Shot("decide-rule", f"/findings/{finding}", prepare=_ask_once_more),
-        Shot("overview", "/"), Shot("overview-empty", "/", customer="fabrikam"), Shot("findings", "/findings"),
+        Shot("overview", "/"), Shot("overview-empty", "/", customer="fabrikam"), Shot("findings", "/findings", is_whole=False),
         Shot("findings-none", "/findings?text=nothing+has+this+name&severity=critical"), Shot("finding", f"/findings/{finding}"),
         Shot("integrations", "/integrations"), Shot("integration", "/integrations/sonarqube", prepare=_validate),
         Shot("integration-new", "/integrations/sonarqube", customer="fabrikam"),
@@ -178,11 +198,13 @@ def _decided(site: Site) -> Seen:
     """Policies and verdicts of Contoso, as they may be after some weeks."""
     scope = Scope(site.contoso.id)
     crown_jewels = AssetGroup.get(AssetGroup.name == "Crown jewels")
+    long_ago = clock.now() - 40 * clock.DAY
+    Finding.update(first_seen_at=long_ago).where(Finding.customer_id == scope.customer_id, Finding.id % 5 == 0).execute()
     policies = [Policy(None, critical=7, high=30, medium=90), Policy(crown_jewels.id, critical=2, counts_working_days=True)]
     sla.replace(scope, policies, actor=ADMIN)
     found = [finding for finding in findings.page(scope, findings.Filter(text="src/"), limit=60).findings if finding.cwe]
     shown = found[0]
-    accepted, by_rule = {finding.rule_key: finding for finding in found if finding.rule_key != shown.rule_key}.values()
+    accepted, by_rule, *_ = {finding.rule_key: finding for finding in found if finding.rule_key != shown.rule_key}.values()
     verdicts.decide(scope, [accepted.id], Decision(VerdictKind.FALSE_POSITIVE, "The input is a constant"), actor=ANALYST)
     until = terms.end_of(terms.day_of(clock.now()) + 40)
     verdicts.decide(scope, [accepted.id], Decision(VerdictKind.ACCEPTED, _REASON, until), actor=ADMIN)
@@ -211,7 +233,8 @@ def _picture(page: Page, site: Site, shot: Shot, theme: str, width: str) -> None
     page.goto(site.url + shot.path)
     shot.prepare(page)
     page.wait_for_load_state("networkidle") if "syncing" not in shot.name else page.wait_for_timeout(1500)
-    _grow(page, width)  # rather than a picture of the full page, in which what sticks to the window's edge hangs in the middle
+    if shot.is_whole:
+        _grow(page, width)  # rather than a picture of the full page, in which what sticks to the window's edge hangs in the middle
     page.screenshot(path=FOLDER / f"{shot.name}-{width}-{theme}.png")
     _grow(page, width, _WIDTHS[width][1])
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from core.findings import verdicts
+from core.findings import sla, verdicts
 from core.findings.models import Finding
 from core.ids import finding_public_id
 from core.scope import Scope
@@ -203,3 +203,115 @@ def test_another_site_and_another_customer_decide_nothing(page: Page, site: Site
     answer = page.request.post(path, form={"verdict": "ignored"}, headers={"Origin": site.url})
     assert answer.status == 404
     assert Finding.select().where(Finding.verdict.is_null(False)).count() == 0
+
+
+# -- several at once, from the list --------------------------------------------------------------------------------------------
+
+
+def decided(site: Site) -> set[str]:
+    """Ids of what somebody has decided about."""
+    return {finding_public_id(finding.id) for finding in Finding.within(Scope(site.contoso.id)).where(Finding.verdict.is_null(False))}
+
+
+def test_several_findings_are_selected_and_decided_about_in_one_go(admin: Page, site: Site) -> None:
+    admin.goto(site.url + "/findings?severity=high")
+    button = admin.get_by_role("button", name="Decide about the selected…")
+    expect(button).to_be_disabled()
+    boxes = admin.locator('.findings tbody [name="finding"]')
+    chosen = {boxes.nth(number).get_attribute("value") for number in (0, 2)}
+    for number in (0, 2):
+        boxes.nth(number).check()
+    expect(admin.get_by_text("2 selected")).to_be_visible()
+    button.click()
+    expect(admin.get_by_role("heading", name="Decide about 2 findings")).to_be_visible()
+    expect(admin.locator(".concerned li")).to_have_count(2)
+    admin.get_by_role("radio", name="False positive").check()
+    admin.get_by_role("button", name="Decide about 2 findings").click()
+    expect(admin.get_by_text("2 findings have another verdict now.")).to_be_visible()
+    assert decided(site) == chosen
+    assert admin.url.startswith(site.url + "/findings?severity=high")
+
+
+def test_a_whole_page_is_selected_with_one_click(admin: Page, site: Site) -> None:
+    admin.goto(site.url + "/findings")
+    admin.get_by_label("Select all on this page").check()
+    expect(admin.get_by_text("50 selected")).to_be_visible()
+    admin.locator('.findings tbody [name="finding"]').first.uncheck()
+    expect(admin.get_by_text("49 selected")).to_be_visible()
+
+
+def test_all_that_fit_the_filters_are_decided_about_and_reopened_again(admin: Page, site: Site) -> None:
+    told = admin.request.get(site.url + "/api/findings?severity=critical").json()["count"]["value"]
+    admin.goto(site.url + "/findings?severity=critical")
+    admin.get_by_role("link", name=f"Decide about all {told}…").click()
+    expect(admin.get_by_role("main")).to_contain_text("Open · Critical")
+    admin.get_by_label("Reason").fill("Until the audit")
+    admin.get_by_role("button", name=f"Decide about {told} findings").click()
+    expect(admin.get_by_text(f"{told} findings have another verdict now.")).to_be_visible()
+    expect(admin.get_by_role("heading", name="Nothing fits these filters")).to_be_visible()
+    assert len(decided(site)) == told
+
+    admin.goto(site.url + "/findings?severity=critical&state=accepted")
+    admin.get_by_role("link", name=f"Decide about all {told}…").click()
+    admin.get_by_role("radio", name="Reopen").check()
+    admin.get_by_role("button", name=f"Decide about {told} findings").click()
+    expect(admin.get_by_text(f"{told} findings have another verdict now.")).to_be_visible()
+    assert decided(site) == set()
+
+
+def test_several_are_decided_about_without_a_script(open_page: Callable[..., Page], site: Site) -> None:
+    page = open_page(java_script_enabled=False)
+    enter(page, site, ADMIN, site.contoso)
+    page.goto(site.url + "/findings")
+    page.locator('.findings tbody [name="finding"]').nth(1).check()
+    page.get_by_role("button", name="Decide about the selected…").click()
+    page.get_by_role("radio", name="Ignore").check()
+    page.get_by_role("button", name="Decide about 1 finding").click()
+    expect(page.get_by_text("1 finding has another verdict now.")).to_be_visible()
+    assert len(decided(site)) == 1
+
+
+def test_nothing_selected_is_said_in_a_sentence(open_page: Callable[..., Page], site: Site, watch: Watch) -> None:
+    watch.expected = {400}
+    page = open_page(java_script_enabled=False)
+    enter(page, site, ADMIN, site.contoso)
+    page.goto(site.url + "/findings")
+    page.get_by_role("button", name="Decide about the selected…").click()
+    expect(page.get_by_text("Select first what you want to decide about")).to_be_visible()
+
+
+def test_findings_of_another_customer_cannot_be_slipped_in(admin: Page, site: Site) -> None:
+    theirs = some_finding(admin, site)["id"]
+    enter(admin, site, ADMIN, site.northwind)
+    assert admin.request.get(f"{site.url}/findings/decide?about=chosen&finding={theirs}").status == 404
+    form = {"about": "chosen", "finding": theirs, "matched": "1", "verdict": "ignored"}
+    assert admin.request.post(site.url + "/findings/decide", form=form, headers={"Origin": site.url}).status == 404
+    assert decided(site) == set()
+
+
+def test_who_may_only_read_has_nothing_to_select(page: Page, site: Site) -> None:
+    enter(page, site, VIEWER)
+    page.goto(site.url + "/findings")
+    expect(page.locator(".findings tbody tr")).to_have_count(50)
+    expect(page.locator('[name="finding"], .pick-bar')).to_have_count(0)
+
+
+def test_due_dates_are_shown_and_the_list_is_narrowed_to_what_is_overdue(admin: Page, site: Site) -> None:
+    scope = Scope(site.contoso.id)
+    admin.goto(site.url + "/findings")
+    expect(admin.get_by_role("columnheader", name="Due")).to_have_count(0)
+    sla.replace(scope, [sla.Policy(None, critical=5)], actor="test")
+    late = Finding.within(scope).where(Finding.status == "open", Finding.severity == 4).first()
+    Finding.update(due_day=late.due_day - 30).where(Finding.id == late.id).execute()
+    try:
+        admin.goto(site.url + "/findings")
+        expect(admin.locator(".findings tbody tr").nth(0)).to_contain_text("Due in 5 days")
+        admin.get_by_label("Due date").select_option("Overdue")
+        admin.get_by_role("button", name="Apply").click()
+        expect(admin.locator(".findings tbody tr")).to_have_count(1)
+        expect(admin.locator(".findings tbody tr")).to_contain_text("25 days overdue")
+        admin.locator(".row-link").click()
+        expect(admin.locator(".title-chips")).to_contain_text("25 days overdue")
+        assert admin.request.get(site.url + "/api/findings?dueWithin=4").json()["count"]["value"] == 1
+    finally:
+        sla.replace(scope, [], actor="test")

@@ -172,6 +172,24 @@ async function tellCount(choice) {
   slot.textContent = `${number.format(matched)} ${matched === 1 ? "finding" : "findings"} now, and what comes later`;
 }
 
+// Says how many findings of the page are selected.
+function tellPicked() {
+  const form = document.querySelector("[data-picking]");
+  if (!form) return;
+  const boxes = [...document.querySelectorAll('[name="finding"][form="chosen"]')];
+  const picked = boxes.filter((box) => box.checked).length;
+  form.querySelector("[data-picked]").textContent = picked ? `${number.format(picked)} selected` : "Nothing selected";
+  form.querySelector("[data-needs-picked]").disabled = !picked;
+  const all = document.querySelector("[data-picks-all]");
+  all.checked = picked === boxes.length;
+  all.indeterminate = picked > 0 && !all.checked;
+}
+
+function pickAll(isPicked) {
+  for (const box of document.querySelectorAll('[name="finding"][form="chosen"]')) box.checked = isPicked;
+  tellPicked();
+}
+
 // -- small things --------------------------------------------------------------------------------------------------------
 
 async function copy(button) {
@@ -231,6 +249,8 @@ document.addEventListener("submit", (event) => {
 });
 document.addEventListener("change", (event) => {
   if (event.target.dataset.about) tellCount(event.target);
+  if ("picksAll" in event.target.dataset) pickAll(event.target.checked);
+  if (event.target.name === "finding") tellPicked();
 });
 document.addEventListener("input", (event) => {
   if (event.target.dataset.narrows) narrow(event.target);
@@ -243,5 +263,6 @@ document.addEventListener("keydown", (event) => {
   menu.querySelector("summary").focus();
 });
 prefersDark.addEventListener("change", nameTheme);
+addEventListener("pageshow", tellPicked); // a browser that goes back keeps what was ticked
 nameTheme();
 begin();

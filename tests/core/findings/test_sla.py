@@ -323,6 +323,21 @@ def test_breaches_are_shown_in_all_places_alike(portal, customers, statements):
     assert staff.get("/api/dashboard/overview/sla", headers={"x-customer-id": ours.id}).status_code == 400
 
 
+def test_findings_are_listed_by_how_soon_they_are_due(portal, customers):
+    admin = signed_in_client(portal, "customer_admin", customer=customers[0])
+    admin.put("/api/sla-policy", json={"policy": OURS})
+    due = {entry["sourceKey"]: clock.from_iso(entry["dueAt"]) // clock.DAY for entry in admin.get("/api/findings").get_json()["findings"]
+           if entry["dueAt"]}
+    soonest = min(due.values()) - clock.now() // clock.DAY
+    assert len(set(due.values())) > 1
+    listed = admin.get(f"/api/findings?dueWithin={soonest}").get_json()["findings"]
+    assert {entry["sourceKey"] for entry in listed} == {key for key, day in due.items() if day == min(due.values())}
+    assert admin.get(f"/api/findings?dueWithin={soonest - 1}").get_json()["findings"] == []
+    assert admin.get("/api/findings?dueWithin=-1").status_code == 400
+    other = signed_in_client(portal, "customer_admin", customer=customers[1])
+    assert other.get("/api/findings?dueWithin=3650").get_json()["findings"] == []
+
+
 def test_breaches_count_what_the_asker_sees(portal, customers):
     ours = customers[0]
     scope = Scope(ours.id)
