@@ -2,6 +2,10 @@
 
 from dataclasses import dataclass
 
+#: stands where a customer's id would, for what is the MSP's own: connections that serve all customers, with their secrets and runs.
+#: No customer can have it, so whoever names it as a customer is refused as for any that does not exist.
+HOUSE = "house"
+
 
 @dataclass(frozen=True, slots=True)
 class Scope:
@@ -15,6 +19,11 @@ class Scope:
     customer_id: str
     group_ids: frozenset[str] | None = None
     hidden_sources: frozenset[str] = frozenset()
+
+    @property
+    def is_house(self) -> bool:
+        """Whether it is the MSP's own in place of a customer's."""
+        return self.customer_id == HOUSE
 
     @property
     def is_limited_to_groups(self) -> bool:

@@ -13,13 +13,12 @@ from core.findings.service import Filter
 from core.findings.state import Status
 from core.hooks.contracts import Severity
 from core.http.access import current_scope, requires
-from core.http.deployed import deployment
 from core.http.paging import cursor_after, key_of
 from core.ids import finding_public_id
 from core.scope import Scope
 from web.blueprint import blp
 from web.frame import page
-from web.sources import titles
+from web.sources import of_findings, titles
 from web.ways import here, told_number
 from web.words import state_of_finding
 
@@ -118,5 +117,5 @@ def findings() -> Response:
                 next_url=asked.address(cursor=after) if after else "", first_url=asked.address() if cursor else "",
                 asset_name=asset_name(scope, asked.asset) if asked.asset else "", here=here(),
                 group_name=group_name(scope, asked.group) if asked.group else "", changed=told_number("changed"),
-                severities=_SEVERITIES, states=(*_STATES, _ALL), dues=_DUE, connectors=deployment().plugins.connectors(),
+                severities=_SEVERITIES, states=(*_STATES, _ALL), dues=_DUE, connectors=of_findings(),
                 shows_due=any(finding.due_day is not None for finding in found.findings))

@@ -88,7 +88,7 @@ def current_frame() -> Frame | None:
 def _customer(principal: Principal) -> Customer | None:
     """The one that this request is for, else the one that the session has picked; pages that are for none show that too."""
     scope = g.get("scope")
-    customer_id = scope.customer_id if scope else principal.session_customer_id
+    customer_id = scope.customer_id if scope and not scope.is_house else principal.session_customer_id
     customer = tenancy.find(customer_id) if customer_id else None
     return customer if customer and customer.status == "active" else None
 

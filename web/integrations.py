@@ -1,10 +1,10 @@
 """Integrations: every source on one page, and for each its form, its syncs and their progress.
 
 Whatever can be done here is a form that works without a script. With one, the parts that change are exchanged in place, and a
-sync under way is followed through ``GET /api/runs/{id}``.
+sync under way is followed through ``GET /api/integrations/{source}/runs/{id}``.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,15 +12,15 @@ from flask import Response, redirect, request, url_for
 
 from core.connections import runs, service
 from core.connections.models import UNFINISHED, Connection, Run
-from core.connections.schemas import webhook_path
 from core.connections.service import Outcome
 from core.credentials import service as credentials
 from core.errors import BadRequest
-from core.hooks.contracts import Connector, ReceivesWebhooks
-from core.http.access import current_principal, current_scope, requires
+from core.hooks.contracts import AsksAboutWebhooks, Connector, ReceivesWebhooks
+from core.http.access import CustomerFrom, current_principal, current_scope, requires
 from core.http.addresses import base_url
 from core.http.deployed import deployment, settings
 from core.overview.service import group_rows
+from core.scope import HOUSE, Scope
 from web import forms
 from web.blueprint import blp
 from web.frame import page
@@ -55,25 +55,31 @@ class Typed:
 @blp.get("/integrations")
 @requires("integration.read")
 def integrations() -> Response:
-    scope = current_scope()
+    scope, plugins = current_scope(), deployment().plugins
+    own = [connector for connector in plugins.connectors() if plugins.is_of_house(connector.source)]
+    cards = [connector for connector in plugins.connectors() if connector not in own]
+    return page("integrations.html", cards=_cards(scope, cards), notice=_notice(),
+                house=_cards(Scope(HOUSE, None, scope.hidden_sources), own) if current_principal().holds("integration.read") else [])
+
+
+def _cards(scope: Scope, connectors: Iterable[Connector]) -> list[Card]:
     connections = {connection.source: connection for connection in service.listing(scope)}
-    cards = [_card(connector, connections.get(connector.source)) for connector in deployment().plugins.connectors()]
-    return page("integrations.html", cards=cards, notice=_notice())
+    return [_card(scope, connector, connections.get(connector.source)) for connector in connectors]
 
 
-def _card(connector: Connector, connection: Connection | None) -> Card:
-    newest = runs.listing(current_scope(), source=connector.source, limit=1) if connection else []
+def _card(scope: Scope, connector: Connector, connection: Connection | None) -> Card:
+    newest = runs.listing(scope, source=connector.source, limit=1) if connection else []
     return Card(connector, connection, newest[0] if newest else None)
 
 
 @blp.get("/integrations/<source>")
-@requires("integration.read")
+@requires("integration.read", customer=CustomerFrom.SOURCE)
 def integration(source: str) -> Response:
     return _shown(service.connector_of(deployment(), source), Typed())
 
 
 @blp.post("/integrations/<source>")
-@requires("integration.manage")
+@requires("integration.manage", customer=CustomerFrom.SOURCE)
 def save_integration(source: str) -> Any:
     connector = service.connector_of(deployment(), source)
     given = forms.typed(connector, request.form)
@@ -87,7 +93,7 @@ def save_integration(source: str) -> Any:
 
 
 @blp.post("/integrations/<source>/validate")
-@requires("integration.manage")
+@requires("integration.manage", customer=CustomerFrom.SOURCE)
 def validate_integration(source: str) -> Response:
     connector = service.connector_of(deployment(), source)
     given = forms.typed(connector, request.form)
@@ -99,7 +105,7 @@ def validate_integration(source: str) -> Response:
 
 
 @blp.post("/integrations/<source>/sync")
-@requires("integration.sync")
+@requires("integration.sync", customer=CustomerFrom.SOURCE)
 def sync_integration(source: str) -> Any:
     connector = service.connector_of(deployment(), source)
     connection = service.must_find(current_scope(), connector.source)
@@ -108,7 +114,7 @@ def sync_integration(source: str) -> Any:
 
 
 @blp.post("/integrations/<source>/remove")
-@requires("integration.manage")
+@requires("integration.manage", customer=CustomerFrom.SOURCE)
 def remove_integration(source: str) -> Any:
     connector = service.connector_of(deployment(), source)
     service.remove(deployment(), current_scope(), connector.source, actor=current_principal().actor)
@@ -116,14 +122,14 @@ def remove_integration(source: str) -> Any:
 
 
 @blp.post("/integrations/<source>/runs/<run_id>/approve")
-@requires("run.decide")
+@requires("run.decide", customer=CustomerFrom.SOURCE)
 def approve_run(source: str, run_id: str) -> Any:
     runs.approve(deployment(), current_scope(), run_id, actor=current_principal().actor)
     return _back_to(service.connector_of(deployment(), source), "approved")
 
 
 @blp.post("/integrations/<source>/runs/<run_id>/discard")
-@requires("run.decide")
+@requires("run.decide", customer=CustomerFrom.SOURCE)
 def discard_run(source: str, run_id: str) -> Any:
     runs.discard(current_scope(), run_id, actor=current_principal().actor)
     return _back_to(service.connector_of(deployment(), source), "discarded")
@@ -134,8 +140,8 @@ def _shown(connector: Connector, typed: Typed, status: int = 200) -> Response:
     connection = service.find(scope, connector.source)
     may_manage = principal.holds("integration.manage", scope.customer_id)
     history = runs.listing(scope, source=connector.source, limit=_RUNS_SHOWN) if principal.holds("run.read", scope.customer_id) else []
-    return page("integration.html", status, connector=connector, connection=connection, may_manage=may_manage, history=history,
-                under_way=next((run for run in history if run.state in UNFINISHED), None),
+    return page("integration.html", status, connector=connector, connection=connection, may_manage=may_manage, is_house=scope.is_house,
+                history=history, under_way=next((run for run in history if run.state in UNFINISHED), None),
                 held=next((run for run in history if run.state == "held"), None),
                 form=_form(connector, connection, typed) if may_manage else None, outcome=typed.outcome, notice=_notice(),
                 webhook_url=_webhook_url(connector, connection) if may_manage else "")
@@ -149,7 +155,7 @@ def _form(connector: Connector, connection: Connection | None, typed: Typed) -> 
     group_id = typed.group_id if was_sent else connection.group_id if connection else None
     return {
         "fields": forms.shown(connector, connection, stored, typed.values, faults),
-        "groups": [row.group for row in group_rows(scope)], "group_id": group_id,
+        "groups": [] if scope.is_house else [row.group for row in group_rows(scope)], "group_id": group_id,
         "intervals": sorted({*_INTERVALS, *([interval] if interval else [])}), "interval": interval,
         "interval_faults": forms.sentences(faults.get("intervalMinutes")), "group_faults": forms.sentences(faults.get("groupId")),
         "is_refused": bool(faults), "fault": " ".join(forms.sentences(faults.get(_WHOLE_FORM))),
@@ -178,9 +184,9 @@ def _interval_or_none() -> int | None:
 
 
 def _webhook_url(connector: Connector, connection: Connection | None) -> str:
-    if connection is None or not isinstance(connector, ReceivesWebhooks):
+    if connection is None or not isinstance(connector, ReceivesWebhooks | AsksAboutWebhooks):
         return ""
-    return base_url(settings()) + webhook_path(connection)
+    return base_url(settings()) + connection.webhook_path
 
 
 def _notice() -> str:

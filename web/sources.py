@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from core.hooks.contracts import Connector
 from core.http.deployed import deployment
 
 
@@ -15,3 +16,9 @@ class _Titles(dict[str, str]):
 def titles() -> Mapping[str, str]:
     """Titles of all sources by key, those of switched-off plugins too, since old runs still name them."""
     return _Titles({connector.source: connector.title for connector in deployment().plugins.connectors(include_disabled=True)})
+
+
+def of_findings() -> list[Connector]:
+    """The sources that are on and have findings: not those that are the MSP's own."""
+    plugins = deployment().plugins
+    return [connector for connector in plugins.connectors() if not plugins.is_of_house(connector.source)]

@@ -39,7 +39,8 @@ _FINDING_STATES = {
     "false_positive": Word("False positive", "neutral"), "ignored": Word("Ignored", "neutral"),
 }
 _PHASES = {"": "Waiting for a worker", "catalog": "Reading the catalog", "findings": "Pulling findings",
-           "closing": "Closing what is gone", "done": "Done"}
+           "closing": "Closing what is gone", "done": "Done", "companies": "Pulling companies",
+           "matching": "Matching companies with customers", "configurations": "Pulling configurations"}
 _TRIGGERS = {"person": "by hand", "schedule": "on schedule", "webhook": "by webhook", "command": "by command"}
 _REASONS = {
     "settings_invalid": "The settings cannot work", "unreachable": "The address does not answer",
@@ -57,7 +58,8 @@ _EVENTS = {
 }
 _LEVELS = {"finding": "This finding", "asset": "Asset", "rule": "Rule", "cve": "CVE"}
 _COUNTED = (("added", "new"), ("changed", "changed"), ("reopened", "reopened"), ("closed", "closed"), ("unchanged", "unchanged"),
-            ("pruned", "assets removed"), ("unmapped", "unreadable"))
+            ("pruned", "assets removed"), ("unmapped", "unreadable"), ("matched", "matched"), ("created", "new customers"),
+            ("doubtful", "to review"), ("removed", "marked as removed"))
 
 
 def number(value: int) -> str:

@@ -18,6 +18,8 @@ HEADER_OR_SESSION      no H, no S                                               
 SESSION                headers are not read; S                                                     as "customer from the session"
 SESSION                no S                                                                        400 no active organization
 PATH                   the view's ``customer_id``                                                  as "customer from the path"
+SOURCE                 the view's ``source`` is the MSP's own                                      403 unless nodes are held everywhere
+SOURCE                 any other source                                                            as SESSION
 NONE                   nodes must be held everywhere; no scope                                     403 when they are not
 ANY                    nodes must be held everywhere or in any customer; no scope                  403 when they are not
 ANY                    nodes must be held everywhere or in any customer; no scope                  403 when they are not
@@ -55,7 +57,7 @@ from core.errors import BadRequest, Forbidden, NotFound, Unauthorized
 from core.http import cookies, csrf
 from core.http.access import AccessRule, CustomerFrom, Principal, current_principal
 from core.people import sessions
-from core.scope import Scope
+from core.scope import HOUSE, Scope
 from core.settings import Settings
 from core.signin import access_tokens
 from core.signin.keys import Verifiers
@@ -99,6 +101,9 @@ class AccessGate:
         if rule.customer is CustomerFrom.ANY:
             is_admitted = all(map(principal.holds_anywhere, rule.nodes))
         elif rule.customer is CustomerFrom.NONE:
+            is_admitted = all(map(principal.holds, rule.nodes))
+        elif rule.customer is CustomerFrom.SOURCE and self._plugins.is_of_house(view_args["source"]):
+            g.scope = Scope(HOUSE, None, self._plugins.hidden_sources())
             is_admitted = all(map(principal.holds, rule.nodes))
         else:
             customer_id = self._enter(rule.customer, principal, view_args)
@@ -163,7 +168,7 @@ class AccessGate:
 def _resolved(source: CustomerFrom, principal: Principal, view_args: Mapping[str, Any]) -> str:
     if source is CustomerFrom.PATH:
         return _from_path(principal, view_args["customer_id"])
-    named = None if source is CustomerFrom.SESSION else _named_in_headers()
+    named = None if source in (CustomerFrom.SESSION, CustomerFrom.SOURCE) else _named_in_headers()
     if named is not None:
         return _from_header(principal, named)
     if source is CustomerFrom.HEADER:

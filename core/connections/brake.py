@@ -8,6 +8,7 @@ import peewee
 
 from core.assets.models import Asset
 from core.connections.models import Run, RunChange
+from core.hooks.contracts import Removals
 
 FREE = 10  # so few closings or prunings never hold a run
 _MOST_NAMED = 20
@@ -43,6 +44,25 @@ class Plan:
     def told(self) -> dict[str, Any]:
         return {"closes": self.closes, "prunes": self.prunes, "findingsThere": self.findings_there, "assetsThere": self.assets_there,
                 "catalogIsEmpty": self.catalog_is_empty, "prunedAssets": list(self.pruned_names)}
+
+
+@dataclass(frozen=True, slots=True)
+class HousePlan:
+    """What a run of the MSP's own found gone."""
+
+    removals: Sequence[Removals]
+
+    def is_held(self, share: float) -> bool:
+        """As ``Plan.is_held``, for any kind of thing."""
+        return any(one.due and (one.found_none or _too_many(one.due, one.there, share)) for one in self.removals)
+
+    def sentence(self) -> str:
+        """For the person who decides."""
+        told = " and ".join(f"{one.due} of {one.there} {one.what}" for one in self.removals if one.due)
+        return f"This would mark {told} as removed; approve it if that is right"
+
+    def told(self) -> dict[str, Any]:
+        return {"removals": [{"what": one.what, "due": one.due, "there": one.there, "names": list(one.names)} for one in self.removals]}
 
 
 def _too_many(due: int, there: int, share: float) -> bool:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import peewee
 from peewee import chunked
@@ -31,10 +31,11 @@ from core.deployment import Deployment
 from core.errors import StockadeError, StorageFull, Unavailable
 from core.findings import rules, store
 from core.findings.store import AssetWriter, Written
-from core.hooks.contracts import AssetDraft, FindingDraft, Pull, RuleDraft, Unmapped
+from core.hooks.contracts import AssetDraft, FindingDraft, HousePull, Pull, RuleDraft, Unmapped
 from core.hooks.failures import ConnectorError, NotThere, PluginFailed, UpstreamUnavailable
 from core.ids import new_id
 from core.logs import context
+from core.scope import HOUSE
 
 log = logging.getLogger(__name__)
 MOST_PROBLEMS = 100
@@ -53,7 +54,7 @@ class NoRoom(ConnectorError):
 
 @dataclass
 class _Work:
-    """A run in the hands of one worker."""
+    """A run in the hands of one worker; a ``core.hooks.contracts.HouseRun`` for what stores by itself."""
 
     deployment: Deployment
     run: Run
@@ -63,10 +64,25 @@ class _Work:
     state: str = "running"
     problems: list[dict[str, str]] = field(default_factory=list)
     failed_assets: int = 0
+    upstreams: Sequence[Any] = ()
+    house: HousePull | None = None
+
+    @property
+    def id(self) -> str:
+        return self.run.id
+
+    @property
+    def keys(self) -> Sequence[str] | None:
+        return self.run.asset_keys
 
     @property
     def actor(self) -> str:
         return self.origin.actor
+
+    @property
+    def webhook_url(self) -> str:
+        address = (self.deployment.settings.public_url or "").rstrip("/")
+        return address and address + self.origin.webhook_path
 
     def claim(self, **columns: Any) -> None:
         """Renew the claim, writing progress with it, inside the caller's transaction.
@@ -80,6 +96,9 @@ class _Work:
     def progress(self, **columns: Any) -> None:
         with atomic():
             self.claim(**columns)
+
+    def count_requests(self) -> None:
+        self.counts["requests"] = sum(upstream.calls for upstream in self.upstreams)
 
     def note_problem(self, asset: str, problem: ConnectorError) -> None:
         self.failed_assets += 1
@@ -146,24 +165,30 @@ def _carry_out(work: _Work) -> None:
 
 
 def _pull(work: _Work) -> None:
-    plan = _gathered(work)
+    pull = _begun(work)
+    plan = _gathered_of_house(work, pull) if isinstance(pull, HousePull) else _gathered(work, pull)
     if plan.is_held(work.deployment.settings.brake_share):
         _hold(work, plan)
     else:
         _apply(work)
 
 
-def _gathered(work: _Work) -> brake.Plan:
-    """Store what the origin has; note what is to be closed and pruned."""
+def _begun(work: _Work) -> Pull | HousePull:
+    """The origin opened, after what an attempt that died has left was dropped."""
     with atomic():
         work.claim(phase="catalog", done=0, of_how_many=None, problems=[])
-        RunChange.delete().where(RunChange.run == work.run.id).execute()  # of an attempt that died
+        RunChange.delete().where(RunChange.run == work.run.id).execute()
     work.counts.update(unchanged=0, unmapped=0)
-    pull, upstreams = work.origin.open(work.run, work.progress)
+    pull, work.upstreams = work.origin.open(work.run, work.progress)
     runs.supersede_held(work.run)
+    return pull
+
+
+def _gathered(work: _Work, pull: Pull) -> brake.Plan:
+    """Store what the origin has; note what is to be closed and pruned."""
     assets, whole = _catalog(work, pull)
     _findings(work, pull, assets)
-    work.counts["requests"] = sum(upstream.calls for upstream in upstreams)
+    work.count_requests()
     if whole:
         _note_vanished(work, {asset_id for asset_id, _ in assets})
     return brake.planned(work.run, work.counts, [asset_id for asset_id, _ in assets], whole=whole)
@@ -181,7 +206,7 @@ def rehearsed(deployment: Deployment, run: Run, origin: Origin) -> Iterator[tupl
             run.worker = _worker_name()
             run.save(force_insert=True)
             work = _Work(deployment, run, origin, run.worker, {}, state=run.state)
-            plan = _gathered(work)
+            plan = _gathered(work, cast(Pull, _begun(work)))
             yield work.counts, plan
         finally:
             transaction.rollback()
@@ -298,6 +323,9 @@ def _note_vanished(work: _Work, mentioned: set[str]) -> None:
 def _apply(work: _Work) -> None:
     """Carry out the noted closings and prunings, asset by asset, each with its totals in one transaction."""
     work.progress(phase="closing")
+    if work.run.customer_id == HOUSE:
+        _remove_of_house(work)
+        return
     noted = RunChange.select(RunChange.asset_id).where(RunChange.run == work.run.id, RunChange.finding_id.is_null(False)).distinct()
     for asset_id in [key for (key,) in noted.tuples()]:
         due = RunChange.select(RunChange.finding_id).where(RunChange.run == work.run.id, RunChange.asset_id == asset_id,
@@ -315,9 +343,39 @@ def _apply(work: _Work) -> None:
         _finish(work)
 
 
+def _gathered_of_house(work: _Work, pull: HousePull) -> brake.HousePlan:
+    """Have the plugin store what the source has; it notes itself what is gone."""
+    work.house = pull
+    with _house_border():
+        removals = pull.store(work)
+    work.count_requests()
+    return brake.HousePlan(removals)
+
+
+def _remove_of_house(work: _Work) -> None:
+    pull = work.house or work.origin.open(work.run, work.progress)[0]  # a person had to agree: another worker stored it
+    with _house_border():
+        cast(HousePull, pull).remove(work)
+    with atomic():
+        _finish(work)
+
+
+@contextmanager
+def _house_border() -> Iterator[None]:
+    """The border around a plugin that stores by itself."""
+    try:
+        yield
+    except (ConnectorError, RunLost, StockadeError):
+        raise
+    except Exception as problem:
+        log.exception("the connector raised")
+        raise PluginFailed(f"The connector failed: {type(problem).__name__}") from problem
+
+
 def _finish(work: _Work) -> None:
     state = "partial" if work.failed_assets else "succeeded"
-    reason = f"{work.failed_assets} assets could not be pulled; their findings were left as they are" if work.failed_assets else ""
+    what = "things could not be pulled; they were" if work.run.customer_id == HOUSE else "assets could not be pulled; their findings were"
+    reason = f"{work.failed_assets} {what} left as they are" if work.failed_assets else ""
     work.claim(phase="done", state=state, finished_at=clock.now(), problems=work.problems or work.run.problems,
                reason_code="assets_failed" if work.failed_assets else "", reason=reason)
     work.origin.ended(work.run, "ok" if not work.failed_assets else "failing", "assets_failed" if work.failed_assets else "", reason)
@@ -326,7 +384,7 @@ def _finish(work: _Work) -> None:
     _follow_up(work)
 
 
-def _hold(work: _Work, plan: brake.Plan) -> None:
+def _hold(work: _Work, plan: brake.Plan | brake.HousePlan) -> None:
     with atomic():
         work.claim(state="held", phase="closing", plan=plan.told(), finished_at=clock.now(), problems=work.problems,
                    reason_code="held", reason=plan.sentence())

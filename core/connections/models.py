@@ -11,7 +11,7 @@ STATES = (*UNFINISHED, "succeeded", "partial", "failed", "held", "discarded")
 
 
 class Connection(Model):
-    """One customer's configured connector. Secrets lie apart, sealed, in the credential."""
+    """One customer's configured connector, or one of the MSP's own (``core.scope.HOUSE``). Secrets lie apart, sealed, in the credential."""
 
     id = peewee.CharField(32, primary_key=True)
     customer_id = peewee.CharField(32)
@@ -37,6 +37,11 @@ class Connection(Model):
     def within(cls, scope: Scope) -> peewee.ModelSelect:
         query = cls.select().where(cls.customer_id == scope.customer_id)
         return query.where(cls.source.not_in(sorted(scope.hidden_sources))) if scope.hidden_sources else query
+
+    @property
+    def webhook_path(self) -> str:
+        """The path of the connection's webhook; its key is not a secret, the signature is."""
+        return f"/api/integrations/{self.source}/webhook/{self.webhook_key}"
 
 
 class Run(Model):

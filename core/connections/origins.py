@@ -8,7 +8,7 @@ from core.assets import catalog
 from core.connections import health, runs
 from core.connections.models import Connection, Run
 from core.deployment import Deployment
-from core.hooks.contracts import Pull
+from core.hooks.contracts import HousePull, Pull
 
 
 class Origin(ABC):
@@ -22,9 +22,10 @@ class Origin(ABC):
     owner: catalog.Owner
     actor: str
     findings_in_all: int | None = None
+    webhook_path = ""
 
     @abstractmethod
-    def open(self, run: Run, progress: Callable[..., None]) -> tuple[Pull, Sequence[Any]]:
+    def open(self, run: Run, progress: Callable[..., None]) -> tuple[Pull | HousePull, Sequence[Any]]:
         """The pull, and the clients that count its requests.
 
         :param progress: writes columns of the run, and with them a sign of life.
@@ -50,10 +51,11 @@ class ConnectionOrigin(Origin):
     def __init__(self, deployment: Deployment, connection: Connection) -> None:
         self.owner = catalog.Owner(connection.customer_id, connection.id, connection.source, connection.group_id)
         self.actor = f"sync:{connection.source}"
+        self.webhook_path = connection.webhook_path
         self._deployment = deployment
         self._connection = connection
 
-    def open(self, run: Run, progress: Callable[..., None]) -> tuple[Pull, Sequence[Any]]:
+    def open(self, run: Run, progress: Callable[..., None]) -> tuple[Pull | HousePull, Sequence[Any]]:
         from core.connections import service  # service asks for runs, whose jobs come here
 
         return service.open_pull(self._deployment, self._connection, actor=self.actor)

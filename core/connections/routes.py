@@ -21,11 +21,12 @@ from core.connections.schemas import (
     integration,
 )
 from core.errors import BadRequest, NotFound
-from core.hooks.contracts import Connector, ReceivesWebhooks
-from core.http.access import current_principal, current_scope, public, requires
+from core.hooks.contracts import AsksAboutWebhooks, Connector, ReceivesWebhooks, WebhookEvent
+from core.http.access import CustomerFrom, current_principal, current_scope, public, requires
 from core.http.deployed import deployment
-from core.http.paging import cursor_after, key_of
+from core.http.paging import PageArgs, cursor_after, key_of
 from core.http.schemas import camel
+from core.scope import HOUSE, Scope
 
 blp = Blueprint("integrations", __name__, url_prefix="/api/integrations", description="Sources: configure, validate, sync")
 runs_blp = Blueprint("runs", __name__, url_prefix="/api/runs", description="Executions of syncs")
@@ -35,13 +36,18 @@ runs_blp = Blueprint("runs", __name__, url_prefix="/api/runs", description="Exec
 @requires("integration.read")
 @blp.response(200, IntegrationListSchema)
 def list_integrations() -> dict[str, Any]:
-    """Every source that this deployment offers, with the organization's connection where there is one."""
-    connections = {connection.source: connection for connection in service.listing(current_scope())}
-    return {"integrations": [integration(connector, connections.get(connector.source)) for connector in deployment().plugins.connectors()]}
+    """Every source that this deployment offers, with the organization's connection where there is one. Those that are the MSP's own
+    come along for who may see them."""
+    scope, plugins = current_scope(), deployment().plugins
+    connections = {connection.source: connection for connection in service.listing(scope)}
+    if sees_house := current_principal().holds("integration.read"):
+        connections |= {connection.source: connection for connection in service.listing(Scope(HOUSE, None, scope.hidden_sources))}
+    return {"integrations": [integration(connector, connections.get(connector.source)) for connector in plugins.connectors()
+                             if sees_house or not plugins.is_of_house(connector.source)]}
 
 
 @blp.get("/<source>")
-@requires("integration.read")
+@requires("integration.read", customer=CustomerFrom.SOURCE)
 @blp.response(200, IntegrationSchema)
 def get_integration(source: str) -> dict[str, Any]:
     """One source with its form and its connection; secrets are never given out."""
@@ -50,7 +56,7 @@ def get_integration(source: str) -> dict[str, Any]:
 
 
 @blp.put("/<source>")
-@requires("integration.manage")
+@requires("integration.manage", customer=CustomerFrom.SOURCE)
 @blp.arguments(ConfigureSchema)
 @blp.response(200, ConnectionSchema)
 def configure(body: dict[str, Any], source: str) -> Connection:
@@ -61,7 +67,7 @@ def configure(body: dict[str, Any], source: str) -> Connection:
 
 
 @blp.delete("/<source>")
-@requires("integration.manage")
+@requires("integration.manage", customer=CustomerFrom.SOURCE)
 @blp.response(204)
 def remove(source: str) -> None:
     """Forget the connection and its secrets; its assets leave the totals and can be restored for a while."""
@@ -70,7 +76,7 @@ def remove(source: str) -> None:
 
 
 @blp.post("/<source>/validate")
-@requires("integration.manage")
+@requires("integration.manage", customer=CustomerFrom.SOURCE)
 @blp.arguments(TrySettingsSchema, required=False)
 @blp.response(200, OutcomeSchema)
 def validate(body: dict[str, Any] | None, source: str) -> service.Outcome:
@@ -82,13 +88,49 @@ def validate(body: dict[str, Any] | None, source: str) -> service.Outcome:
 
 
 @blp.post("/<source>/sync")
-@requires("integration.sync")
+@requires("integration.sync", customer=CustomerFrom.SOURCE)
 @blp.response(202, StartedSchema)
 def sync(source: str) -> dict[str, Run]:
     """Start a sync; the one under way when there is one. Follow it at ``/api/runs/{id}``."""
     connector = service.connector_of(deployment(), source)
     connection = service.must_find(current_scope(), connector.source)
     return {"run": runs.request_sync(deployment(), connection, trigger="person", requested_by=current_principal().actor)}
+
+
+@blp.get("/<source>/runs")
+@requires("run.read", customer=CustomerFrom.SOURCE)
+@blp.arguments(PageArgs, location="query")
+@blp.response(200, RunListSchema)
+def list_runs_of(wanted: dict[str, Any], source: str) -> dict[str, Any]:
+    """The runs of one source, the newest first. Those of a source that is the MSP's own are found here alone."""
+    connector = service.connector_of(deployment(), source)
+    return _page_of_runs({**wanted, "source": connector.source, "state": ""})
+
+
+@blp.get("/<source>/runs/<run_id>")
+@requires("run.read", customer=CustomerFrom.SOURCE)
+@blp.response(200, RunSchema)
+def get_run_of(source: str, run_id: str) -> Run:
+    """One run with its progress so far."""
+    return runs.find(current_scope(), run_id, service.connector_of(deployment(), source).source)
+
+
+@blp.post("/<source>/runs/<run_id>/approve")
+@requires("run.decide", customer=CustomerFrom.SOURCE)
+@blp.response(202, RunSchema)
+def approve_run_of(source: str, run_id: str) -> Run:
+    """Carry out what a held run found due, exactly as its ``plan`` says."""
+    run = runs.find(current_scope(), run_id, service.connector_of(deployment(), source).source)
+    return runs.approve(deployment(), current_scope(), run.id, actor=current_principal().actor)
+
+
+@blp.post("/<source>/runs/<run_id>/discard")
+@requires("run.decide", customer=CustomerFrom.SOURCE)
+@blp.response(200, RunSchema)
+def discard_run_of(source: str, run_id: str) -> Run:
+    """Forget what a held run found due; nothing is closed or removed."""
+    run = runs.find(current_scope(), run_id, service.connector_of(deployment(), source).source)
+    return runs.discard(current_scope(), run.id, actor=current_principal().actor)
 
 
 @blp.post("/<source>/webhook/<key>")
@@ -98,16 +140,25 @@ def webhook(source: str, key: str) -> Response:
     """Where a source sends its events. They must be signed with the secret of the connection's settings."""
     connector = service.connector_of(deployment(), source)
     connection = Connection.get_or_none(Connection.webhook_key == key, Connection.source == connector.source)
-    if connection is None or not isinstance(connector, ReceivesWebhooks):
+    if connection is None:
         raise NotFound("There is no such webhook")
-    secret = service.webhook_secret(deployment(), connection, connector)
-    if not secret:
-        raise NotFound("This connection has no webhook secret, so it takes no webhooks")
-    event = connector.read_webhook(secret, dict(request.headers), request.get_data())
+    event = _told_by(connector, connection)
     if event is None:
         return Response(status=204)
     runs.request_sync(deployment(), connection, trigger="webhook", requested_by="webhook", asset_keys=event.asset_keys)
     return Response(status=202)
+
+
+def _told_by(connector: Connector, connection: Connection) -> WebhookEvent | None:
+    headers, body = dict(request.headers), request.get_data()
+    if isinstance(connector, AsksAboutWebhooks):
+        return service.asked_about(deployment(), connection, connector, headers, body)
+    if not isinstance(connector, ReceivesWebhooks):
+        raise NotFound("There is no such webhook")
+    secret = service.webhook_secret(deployment(), connection, connector)
+    if not secret:
+        raise NotFound("This connection has no webhook secret, so it takes no webhooks")
+    return connector.read_webhook(secret, headers, body)
 
 
 @runs_blp.get("")
@@ -116,6 +167,10 @@ def webhook(source: str, key: str) -> Response:
 @runs_blp.response(200, RunListSchema)
 def list_runs(wanted: dict[str, Any]) -> dict[str, Any]:
     """Runs of the organization, the newest first."""
+    return _page_of_runs(wanted)
+
+
+def _page_of_runs(wanted: dict[str, Any]) -> dict[str, Any]:
     found = runs.listing(current_scope(), source=wanted["source"] or None, states=[wanted["state"]] if wanted["state"] else [],
                          before=key_of(wanted["cursor"], int, str), limit=wanted["limit"] + 1)
     page, more = found[:wanted["limit"]], len(found) > wanted["limit"]

@@ -77,10 +77,10 @@ def job_id(run: Run) -> str:
     return f"{run.id}-{run.attempt}"
 
 
-def find(scope: Scope, run_id: str) -> Run:
-    """:raises NotFound: also when the run belongs to somebody else."""
+def find(scope: Scope, run_id: str, source: str | None = None) -> Run:
+    """:raises NotFound: also when the run belongs to somebody else, or to another source than the one named."""
     run = Run.within(scope).where(Run.id == run_id).get_or_none()
-    if run is None:
+    if run is None or source not in (None, run.source):
         raise NotFound("There is no such run")
     return run
 

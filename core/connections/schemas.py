@@ -6,7 +6,7 @@ from marshmallow import fields, validate
 
 from core.connections.models import STATES, Connection
 from core.connections.service import form_of
-from core.hooks.contracts import Connector, ReceivesWebhooks
+from core.hooks.contracts import AsksAboutWebhooks, Connector, ReceivesWebhooks
 from core.http.paging import PageArgs
 from core.http.schemas import CamelSchema, IsoInstant, SafeStr, camel
 
@@ -28,7 +28,7 @@ class ConnectionSchema(CamelSchema):
     interval_minutes = fields.Int(allow_none=True)
     next_due_at = IsoInstant(allow_none=True)
     group_id = fields.Str(allow_none=True)
-    webhook_path = fields.Function(lambda connection: webhook_path(connection), metadata={"type": "string"})
+    webhook_path = fields.Str()
     created_at = IsoInstant()
     updated_at = IsoInstant()
 
@@ -39,6 +39,7 @@ class IntegrationSchema(CamelSchema):
     description = fields.Str()
     settings = fields.List(fields.Dict(), metadata={"description": "The form: name, label, help, kind, required, secret, choices"})
     receives_webhooks = fields.Bool()
+    belongs_to_house = fields.Bool(metadata={"description": "Whether its one connection is the MSP's own and serves all customers"})
     connection = fields.Nested(ConnectionSchema, allow_none=True)
 
 
@@ -100,16 +101,12 @@ class RunFilterSchema(PageArgs):
     state = fields.Str(load_default="", validate=validate.OneOf(["", *STATES]))
 
 
-def webhook_path(connection: Connection) -> str:
-    """The path of the connection's webhook; its key is not a secret, the signature is."""
-    return f"/api/integrations/{connection.source}/webhook/{connection.webhook_key}"
-
-
 def integration(connector: Connector, connection: Connection | None) -> dict[str, Any]:
     """A source with its form and, when it is configured, its connection."""
     return {"source": connector.source, "title": connector.title, "description": connector.description, "connection": connection,
             "settings": [_form_field(name, setting) for name, setting in form_of(connector)],
-            "receives_webhooks": isinstance(connector, ReceivesWebhooks)}
+            "receives_webhooks": isinstance(connector, ReceivesWebhooks | AsksAboutWebhooks),
+            "belongs_to_house": getattr(connector, "belongs_to_house", False)}
 
 
 def _form_field(name: str, setting: fields.Field) -> dict[str, Any]:

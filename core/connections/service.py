@@ -3,7 +3,7 @@
 import logging
 import secrets
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import peewee
@@ -18,13 +18,14 @@ from core.credentials import service as credentials
 from core.db import atomic, is_unique_violation
 from core.deployment import Deployment
 from core.errors import BadRequest, Conflict, NotFound
-from core.hooks.contracts import CheckResult, Connector, Pull, UpstreamMaker
+from core.hooks.contracts import AsksAboutWebhooks, CheckResult, Connector, HousePull, Pull, UpstreamMaker, WebhookEvent
 from core.hooks.failures import ConnectorError, PluginFailed, WrongService
 from core.http.upstream import Upstream, UpstreamPolicy
 from core.ids import new_id
 from core.scope import Scope
 
 log = logging.getLogger(__name__)
+_WEBHOOK_SECONDS = 2.0  # senders give up after five
 SHORTEST_INTERVAL, LONGEST_INTERVAL = 5, 7 * 24 * 60  # minutes
 
 
@@ -55,7 +56,7 @@ def must_find(scope: Scope, source: str) -> Connection:
     """:raises NotFound: when the customer has not configured this source."""
     connection = find(scope, source)
     if connection is None:
-        raise NotFound(f"{source} is not configured for this organization")
+        raise NotFound(f"{source} is not configured" if scope.is_house else f"{source} is not configured for this organization")
     return connection
 
 
@@ -103,7 +104,7 @@ def configure(deployment: Deployment, scope: Scope, connector: Connector, given:
 def _created(deployment: Deployment, scope: Scope, connector: Connector, settings: dict, sealed: dict[str, str], interval: int | None,
              group_id: str | None, actor: str) -> Connection:
     now = clock.now()
-    if group_id is None:
+    if group_id is None and not scope.is_house:
         group_id = AssetGroup.create(id=new_id("grp"), customer_id=scope.customer_id, name=f"{connector.title} projects", created_at=now,
                                      updated_at=now).id
     credential_id = credentials.store(deployment.keyring, scope.customer_id, f"connection.{connector.source}", connector.title, sealed,
@@ -145,7 +146,8 @@ def validate(deployment: Deployment, scope: Scope, connector: Connector, given: 
     """
     connection = find(scope, connector.source)
     if given is None and connection is None:
-        raise BadRequest(f"{connector.title} is not configured for this organization; send its settings to try them")
+        where = "" if scope.is_house else " for this organization"
+        raise BadRequest(f"{connector.title} is not configured{where}; send its settings to try them")
     if given is None and connection is not None:
         settings = stored_settings(deployment, connection, actor)
     else:
@@ -170,7 +172,7 @@ def _checked(deployment: Deployment, connector: Connector, settings: Mapping[str
     return Outcome(True, result.message, facts=result.facts)
 
 
-def open_pull(deployment: Deployment, connection: Connection, *, actor: str) -> tuple[Pull, list[Upstream]]:
+def open_pull(deployment: Deployment, connection: Connection, *, actor: str) -> tuple[Pull | HousePull, list[Upstream]]:
     """The connection opened for a sync, with its secrets (their reading is audited), and the clients that count its requests.
 
     :raises ConnectorError: when no enabled plugin offers the source.
@@ -199,7 +201,7 @@ def maker_of(policy: UpstreamPolicy) -> tuple[UpstreamMaker, list[Upstream]]:
     return upstream, opened
 
 
-def _opened(deployment: Deployment, connector: Connector, settings: Mapping[str, Any]) -> tuple[Pull, list[Upstream]]:
+def _opened(deployment: Deployment, connector: Connector, settings: Mapping[str, Any]) -> tuple[Pull | HousePull, list[Upstream]]:
     upstream, opened = maker_of(policy_of(deployment))
     try:
         return connector.open(settings, upstream), opened
@@ -208,6 +210,14 @@ def _opened(deployment: Deployment, connector: Connector, settings: Mapping[str,
     except Exception as problem:  # the border around a plugin call
         log.exception("the connector %s raised while it was opened", connector.source)
         raise PluginFailed(f"The connector failed: {type(problem).__name__}") from problem
+
+
+def asked_about(deployment: Deployment, connection: Connection, connector: AsksAboutWebhooks, headers: Mapping[str, str],
+                body: bytes) -> WebhookEvent | None:
+    """What a webhook asks for whose key its source has to be asked for; refusals as the connector raises them."""
+    hasty = replace(policy_of(deployment), connect_timeout=_WEBHOOK_SECONDS / 2, read_timeout=_WEBHOOK_SECONDS, retries=0)
+    settings = stored_settings(deployment, connection, f"webhook:{connection.source}")
+    return connector.verify_webhook(settings, maker_of(hasty)[0], headers, body)
 
 
 def webhook_secret(deployment: Deployment, connection: Connection, connector: Connector) -> str:
@@ -246,7 +256,7 @@ def _check_interval(minutes: int | None) -> None:
 
 
 def _check_group(scope: Scope, group_id: str | None) -> None:
-    if group_id is not None and not AssetGroup.visible_in(scope).where(AssetGroup.id == group_id).exists():
+    if group_id is not None and (scope.is_house or not AssetGroup.visible_in(scope).where(AssetGroup.id == group_id).exists()):
         raise BadRequest("The settings are not valid", details={"groupId": ["There is no such asset group."]})
 
 

@@ -179,6 +179,71 @@ class Pull(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Removals:
+    """What a run found gone of one kind of thing. Whether that is too much to be believed, core decides.
+
+    :ivar what: the things, in the plural, such as ``companies``.
+    :ivar there: how many there were before.
+    :ivar names: some of those that are due, for the person who decides.
+    :ivar found_none: whether the source listed none at all.
+    """
+
+    what: str
+    due: int
+    there: int
+    names: tuple[str, ...] = ()
+    found_none: bool = False
+
+
+class HouseRun(Protocol):
+    """A run in the hands of one worker, for a plugin that stores by itself what it pulls.
+
+    :ivar keys: what a webhook asks for; None for everything.
+    :ivar actor: how history and audit log name the run.
+    :ivar counts: what was done so far, shown as progress.
+    :ivar webhook_url: where the source may send its webhooks; empty when the deployment's address is not known.
+    """
+
+    counts: dict[str, int]
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def keys(self) -> Sequence[str] | None: ...
+
+    @property
+    def actor(self) -> str: ...
+
+    @property
+    def webhook_url(self) -> str: ...
+
+    def claim(self, *, phase: str = ..., done: int = ..., of_how_many: int | None = ...) -> None:
+        """Write progress, and make sure that the run is still this worker's. To be called inside each transaction that writes: what
+        it raises must undo that transaction."""
+
+    def note_problem(self, asset: str, problem: Any) -> None:
+        """Note a ``ConnectorError`` that concerns one thing alone; the run goes on and ends as ``partial``."""
+
+
+@runtime_checkable
+class HousePull(Protocol):
+    """An opened connection of the MSP's own. What it pulls is no asset of one customer, so its plugin keeps it in tables of its own."""
+
+    def check(self) -> CheckResult:
+        """As ``Pull.check``."""
+
+    def store(self, run: HouseRun) -> Sequence[Removals]:
+        """Pull and store; note what is gone, but do not take it away yet.
+
+        :raises core.hooks.failures.ConnectorError: whenever the pull ends early; nothing is taken away then.
+        """
+
+    def remove(self, run: HouseRun) -> None:
+        """Take away what ``store`` noted in this run. Called by another worker and much later when a person had to agree."""
+
+
+@dataclass(frozen=True, slots=True)
 class LiveCounts:
     """Open findings of one asset as the source counts them now."""
 
@@ -212,6 +277,25 @@ class Connector(Protocol):
     settings_schema: type[SettingsSchema]
 
     def open(self, settings: Mapping[str, Any], upstream: UpstreamMaker) -> Pull:
+        """A pull with these settings, secrets included. Makes no request yet."""
+
+
+@runtime_checkable
+class HouseConnector(Protocol):
+    """As a ``Connector``, for a source that the MSP itself is connected to: one connection for the whole deployment, which those
+    configure, sync and see who hold the nodes everywhere.
+
+    :ivar belongs_to_house: true.
+    """
+
+    source: str
+    title: str
+    description: str
+    aliases: Sequence[str]
+    settings_schema: type[SettingsSchema]
+    belongs_to_house: bool
+
+    def open(self, settings: Mapping[str, Any], upstream: UpstreamMaker) -> HousePull:
         """A pull with these settings, secrets included. Makes no request yet."""
 
 
@@ -251,6 +335,21 @@ class ReceivesWebhooks(Protocol):
 
         :raises core.errors.Unauthorized: when the signature is missing or wrong.
         :raises core.errors.BadRequest: when the body is not what the source sends.
+        """
+
+
+@runtime_checkable
+class AsksAboutWebhooks(Protocol):
+    """A connector whose source gives out itself the keys that its webhooks are signed with, so that it has to be asked for them."""
+
+    def verify_webhook(self, settings: Mapping[str, Any], upstream: UpstreamMaker, headers: Mapping[str, str],
+                       body: bytes) -> WebhookEvent | None:
+        """Verify the signature over the raw body and say what to sync; None for an event that needs nothing. The sender waits.
+
+        :param upstream: makes clients that give up after seconds.
+        :raises core.errors.Unauthorized: when the signature is missing or wrong.
+        :raises core.errors.BadRequest: when the body is not what the source sends.
+        :raises core.errors.TooManyRequests: when the source does not give the key now; it may send the webhook again.
         """
 
 

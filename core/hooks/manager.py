@@ -137,6 +137,11 @@ class Plugins:
                     return offered.connector
         raise NotFound(f"There is no source called {source_or_alias!r}")
 
+    def is_of_house(self, source_or_alias: str) -> bool:
+        """Whether this is a source that the MSP itself is connected to, in place of each customer; of switched-off plugins too."""
+        return any(source_or_alias in offered.names and getattr(offered.connector, "belongs_to_house", False)
+                   for plugin in self._loaded for offered in plugin.connectors)
+
     def report_parsers(self) -> tuple[ReportParser, ...]:
         """Report parsers of the plugins that are on, in a stable order."""
         return tuple(offered.parser for plugin in self._among(include_disabled=False) for offered in plugin.parsers)

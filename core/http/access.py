@@ -111,6 +111,7 @@ class CustomerFrom(StrEnum):
     HEADER_OR_SESSION = "header_or_session"
     SESSION = "session"  # the headers are not read
     PATH = "path"  # the view's argument customer_id
+    SOURCE = "source"  # the session's; for a source that is the MSP's own, the MSP's: nodes must be held everywhere then
     NONE = "none"  # the route belongs to no customer: nodes must be held everywhere
     ANY = "any"  # the route tells of no customer: nodes held everywhere or in any one customer will do
 

@@ -2,9 +2,11 @@
 "use strict";
 
 const POLL_EVERY = 1000;
-const PHASES = {"": "Waiting for a worker", catalog: "Reading the catalog", findings: "Pulling findings", closing: "Closing what is gone"};
+const PHASES = {"": "Waiting for a worker", catalog: "Reading the catalog", findings: "Pulling findings", closing: "Closing what is gone",
+  companies: "Pulling companies", matching: "Matching companies with customers", configurations: "Pulling configurations"};
 const COUNTED = [["added", "new"], ["changed", "changed"], ["reopened", "reopened"], ["closed", "closed"], ["unchanged", "unchanged"],
-  ["pruned", "assets removed"], ["unmapped", "unreadable"]];
+  ["pruned", "assets removed"], ["unmapped", "unreadable"],
+  ["matched", "matched"], ["created", "new customers"], ["doubtful", "to review"], ["removed", "marked as removed"]];
 const number = new Intl.NumberFormat("en");
 
 // -- theme ---------------------------------------------------------------------------------------------------------------
@@ -123,7 +125,7 @@ async function follow(panel) {
   while (panel.isConnected) {
     await new Promise((done) => setTimeout(done, POLL_EVERY));
     try {
-      const response = await fetch(`/api/runs/${panel.dataset.run}`, {headers: {Accept: "application/json"}});
+      const response = await fetch(panel.dataset.run, {headers: {Accept: "application/json"}});
       if (response.status === 401) return location.reload();
       if (!response.ok) continue;
       run = await response.json();
