@@ -24,8 +24,8 @@ def configure(url: str) -> peewee.Database:
     """Point ``db`` at ``url`` (``sqlite:///path`` or ``postgresql://...``) and return the database; opens no connection.
 
     SQLite runs with a write-ahead log and IMMEDIATE transactions: with deferred ones, writers that upgrade a read lock fail
-    at once with "database is locked" instead of waiting. Its page cache is small because every connection has one of its own;
-    four times as much made nothing faster (docs/benchmarks.md).
+    at once with "database is locked" instead of waiting. Its page cache is small because every connection has one of its own, and
+    nothing of the file is mapped, since that counts as the process's memory: more of either made nothing faster (docs/benchmarks.md).
     """
     parts = urlsplit(url)
     database: peewee.Database
@@ -33,7 +33,7 @@ def configure(url: str) -> peewee.Database:
         database = _Sqlite(
             parts.path,
             pragmas={"journal_mode": "wal", "synchronous": "normal", "foreign_keys": 1, "busy_timeout": _BUSY_SECONDS * 1000,
-                     "cache_size": -8 * 1024, "temp_store": "memory", "mmap_size": 256 * 1024 * 1024},
+                     "cache_size": -8 * 1024, "temp_store": "memory"},
             timeout=_BUSY_SECONDS, lock_type="IMMEDIATE", max_connections=_MOST_CONNECTIONS, stale_timeout=_STALE_SECONDS,
             check_same_thread=False)
     else:
@@ -41,12 +41,6 @@ def configure(url: str) -> peewee.Database:
                              stale_timeout=_STALE_SECONDS)
     db.initialize(database)
     return database
-
-
-def read_without_mapping() -> None:
-    """For a process whose memory is watched: what is mapped of SQLite's file counts as its memory, and grows with the database."""
-    if isinstance(db.obj, peewee.SqliteDatabase):
-        db.obj.pragma("mmap_size", 0, permanent=True)
 
 
 class _TellsStorageFaults:

@@ -44,6 +44,7 @@ class Spool:
         self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)  # a private file, deleted by SQLite
         self._database.executescript(f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -8192; {_TABLES}")
         self._waiting: list[tuple[int, str, str]] = []
+        self._waiting_rules: list[tuple[str, str]] = []
         self._assets: dict[str, int] = {}
         self._asset: int | None = None
         self._rules = 0
@@ -108,11 +109,13 @@ class Spool:
         self._database.execute("UPDATE asset SET draft = ? WHERE number = 0", (_told_asset(draft),))
 
     def _take_rule(self, draft: RuleDraft) -> None:
-        self._database.execute("INSERT OR IGNORE INTO rule VALUES (?, ?)", (clean(draft.key)[:300], _encode(
+        self._waiting_rules.append((clean(draft.key)[:300], _encode(
             [draft.key, str(draft.name), draft.description[:LONGEST_TEXT], list(draft.cwe), str(draft.url)])))
         self._rules += 1
         if self._rules > MOST_RULES * 10:  # of several tools
             raise ReportTooLarge("The report has too many rules", f"rule {self._rules:,}")
+        if len(self._waiting_rules) >= _BATCH:
+            self._write()
 
     def _take_finding(self, draft: FindingDraft) -> None:
         if self._asset is None:
@@ -128,6 +131,8 @@ class Spool:
     def _write(self) -> None:
         self._database.executemany(_WRITE_FINDING, self._waiting)
         self._waiting.clear()
+        self._database.executemany("INSERT OR IGNORE INTO rule VALUES (?, ?)", self._waiting_rules)
+        self._waiting_rules.clear()
 
     # -- giving out ---------------------------------------------------------------------------------------------
 
@@ -157,14 +162,17 @@ class Spool:
 
     def known_rules(self, keys: Iterable[str]) -> list[str]:
         """Those of the rules that the report tells of."""
-        return [key for key in keys if self._database.execute("SELECT 1 FROM rule WHERE key = ?", (clean(key)[:300],)).fetchone()]
+        by_stored = {clean(key)[:300]: key for key in keys}
+        return [by_stored[stored] for stored, _ in self._rules_among(list(by_stored))]
 
     def rules(self, keys: Sequence[str]) -> Iterator[RuleDraft]:
-        for key in keys:
-            found = self._database.execute("SELECT draft FROM rule WHERE key = ?", (key,)).fetchone()
-            if found:
-                told = json.loads(found[0])
-                yield RuleDraft(key, told[1], told[2], tuple(told[3]), told[4])
+        for key, draft in self._rules_among(keys):
+            told = json.loads(draft)
+            yield RuleDraft(key, told[1], told[2], tuple(told[3]), told[4])
+
+    def _rules_among(self, keys: Sequence[str]) -> list[tuple[str, str]]:
+        return self._database.execute("SELECT key, draft FROM rule WHERE key IN (SELECT value FROM json_each(?))",
+                                      (json.dumps(keys),)).fetchall()
 
 
 def _told_asset(draft: AssetDraft) -> str:

@@ -20,7 +20,7 @@ from rq.exceptions import StopRequested
 from rq.executions import Execution
 from rq.job import Job
 
-from core.db import db, read_without_mapping
+from core.db import db
 from core.jobs import lifeline
 from core.jobs.queue import ALLOWED, NAME, SERIALIZER, AllowedJob
 
@@ -107,7 +107,6 @@ class _ForkingWorker(Worker):
         """Begin the forked process: it ends with the worker, and shares no connection with it."""
         lifeline.die_with(self.pid or 0)
         db.obj.dispose()
-        read_without_mapping()
         super().main_work_horse(job, queue)
 
     def heartbeat(self, timeout: int | None = None, pipeline: Any = None) -> None:
