@@ -9,7 +9,11 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from core import db as database
 from core.access.gate import AccessGate
 from core.access.nodes import CORE_NODES
+from core.access.permission_routes import blp as v1_permissions
+from core.access.role_routes import blp as v1_roles
 from core.access.routes import blp as customer_users
+from core.access.token_routes import blp as v1_tokens
+from core.access.user_routes import blp as v1_users
 from core.assets.routes import blp as assets
 from core.audit.routes import blp as audit
 from core.connections import metrics
@@ -23,7 +27,7 @@ from core.findings.routes import verdicts_blp as verdicts
 from core.hooks.manager import Plugins
 from core.hooks.mounting import mount
 from core.hooks.routes import blp as plugins_blp
-from core.http import cookies, docs, health, observe, security
+from core.http import cookies, docs, health, observe, security, teapot
 from core.http.surfaces import install_error_answers, register_blueprint
 from core.imports.routes import blp as imports
 from core.jobs.queue import JobQueue
@@ -38,7 +42,7 @@ from core.tenancy.routes import blp as customers
 _MEBIBYTE = 1024 * 1024
 _BLUEPRINTS = (auth, session, v1_auth, signing_keys,
                customers, customer_users, overview, assets, findings, verdicts, sla, integrations, runs, imports,
-               plugins_blp, audit, health.blp, docs.blp)
+               plugins_blp, audit, v1_users, v1_roles, v1_permissions, v1_tokens, teapot.blp, health.blp, docs.blp)
 
 
 class NoQueue:

@@ -61,7 +61,7 @@ def signed_in_client(app: Flask, *roles: str, customer: Customer | None = None, 
 
 def make_token(user: User, **narrowed: Any) -> str:
     """An API token of this user; ``nodes``, ``customer_id``, ``expires_days`` as ``core.access.tokens.create`` takes them."""
-    return tokens.create(access.COMMAND, user, registry=NodeRegistry(), **narrowed)
+    return tokens.create(access.COMMAND, user, registry=NodeRegistry(), **narrowed).secret
 
 
 def bearer(token: str) -> dict[str, str]:

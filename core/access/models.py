@@ -15,6 +15,9 @@ class Role(Model):
     updated_at = InstantField()
 
 
+Role.add_index(Role.index(peewee.fn.LOWER(Role.moniker), unique=True, name="role_moniker_without_case"))
+
+
 class RoleGrant(Model):
     """A role that a user holds: everywhere when ``customer_id`` is empty (MSP staff), else in that customer."""
 
@@ -61,7 +64,11 @@ class ApiToken(Model):
     digest = peewee.CharField(64, unique=True)
     nodes = JsonField(null=True)  # null: all that the user holds
     customer_id = peewee.CharField(32, null=True)
+    made_by = peewee.CharField(32, null=True)  # the token that it was made with, which it does not outlive
     created_at = InstantField()
     expires_at = InstantField(null=True)
     last_used_at = InstantField(null=True)
     revoked_at = InstantField(null=True)
+
+
+ApiToken.add_index(ApiToken.index(ApiToken.made_by, name="api_token_made_by").where(ApiToken.made_by.is_null(False)))

@@ -1,10 +1,15 @@
-"""The permission nodes of core, and the roles that are shipped."""
+"""The permission nodes of core with their categories, and the roles that are shipped."""
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from core.hooks.contracts import PermissionNode
 from core.http.access import node_matches
+
+EVERYTHING = "*"
+LONGEST_PATTERN = 200  # the column that grants are kept in
+_PATTERN = re.compile(r"(\*|[a-z0-9_@-]+)(\.(\*|[a-z0-9_@-]+))*")
 
 CORE_NODES = (
     PermissionNode("overview.read", "See the totals and dashboards of a customer"),
@@ -29,10 +34,51 @@ CORE_NODES = (
     PermissionNode("run.decide", "Approve or discard a held run"),
     PermissionNode("import.create", "Upload reports of scanners"),
     PermissionNode("plugin.read", "See the plugins of this deployment"),
-    PermissionNode("plugin.manage", "Switch plugins on and off"),
+    PermissionNode("user.read", "See one's own user, and check what one may"),
+    PermissionNode("user.write", "Change one's own name and picture"),
+    PermissionNode("user.read.other", "See another user, and check what he may"),
+    PermissionNode("user.list.other", "List users", dependencies=("user.read.other",)),
+    PermissionNode("user.write.other", "Change another user, and switch him off"),
+    PermissionNode("user.roles.other", "Change which roles another user holds", dependencies=("user.write.other",)),
+    PermissionNode("user.permissions.other", "Change which single permissions another user holds", category="permission",
+                   dependencies=("user.write.other",)),
+    PermissionNode("user.delete.other", "Delete another user"),
+    PermissionNode("user.create.service", "Create service accounts"),
+    PermissionNode("role.read", "See a role, and the catalogue of permissions"),
+    PermissionNode("role.list", "List roles", dependencies=("role.read",)),
+    PermissionNode("role.create", "Create roles"),
+    PermissionNode("role.modify", "Change roles and what they gather"),
+    PermissionNode("role.delete", "Delete roles"),
     PermissionNode("token.manage", "Create and revoke API tokens of one's own"),
+    PermissionNode("token.read.other", "See another user's API tokens"),
+    PermissionNode("token.manage.other", "Create and revoke another user's API tokens", dependencies=("token.read.other",)),
     PermissionNode("audit.read", "Read the audit log"),
 )
+
+#: name and description of each category of the catalogue, by its key; a plugin's own are named after the plugin
+CATEGORIES = {
+    "global": ("Global Permissions", "Global wildcard permissions that grant access to all resources"),
+    "company": ("Company Permissions", "Permissions for accessing and managing company resources"),
+    "credential": ("Credential Permissions", "Permissions for accessing and managing credentials"),
+    "credentialType": ("Credential Type Permissions", "Permissions for accessing and managing credential types"),
+    "role": ("Role Permissions", "Permissions for accessing and managing roles"),
+    "user": ("User Permissions", "Permissions for accessing and managing users"),
+    "permission": ("Direct Permissions", "Permissions for managing the single permissions that users hold beside their roles"),
+    "uiNavigation": ("UI Navigation Permissions", "Permissions that show the pages in the navigation"),
+    "adminUI": ("Admin UI Permissions", "Permissions that show the pages for administrators"),
+    "customer": ("Customer Permissions", "Permissions for accessing and managing customers and their users"),
+    "overview": ("Overview Permissions", "Permissions for accessing totals and dashboards"),
+    "asset": ("Asset Permissions", "Permissions for accessing assets"),
+    "group": ("Asset Group Permissions", "Permissions for accessing and managing asset groups"),
+    "finding": ("Finding Permissions", "Permissions for accessing and deciding about findings"),
+    "sla": ("Due Date Permissions", "Permissions for managing within how many days findings are to be fixed"),
+    "integration": ("Integration Permissions", "Permissions for accessing and managing integrations"),
+    "run": ("Run Permissions", "Permissions for accessing and deciding about runs"),
+    "import": ("Import Permissions", "Permissions for uploading reports"),
+    "plugin": ("Plugin Permissions", "Permissions for accessing plugins"),
+    "token": ("API Token Permissions", "Permissions for accessing and managing API tokens"),
+    "audit": ("Audit Permissions", "Permissions for accessing the audit log"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,16 +91,18 @@ class BuiltInRole:
     in_customer: bool
 
 
-_VIEWER = ("overview.read", "asset.list", "finding.list", "finding.read", "group.read", "run.read", "customer.read")
+_OWN_USER = ("user.read", "user.write")
+_VIEWER = (*_OWN_USER, "overview.read", "asset.list", "finding.list", "finding.read", "group.read", "run.read", "customer.read")
 
 BUILT_IN_ROLES = (
     BuiltInRole("msp_admin", "MSP administrator", ("*",), in_customer=False),
     BuiltInRole("msp_analyst", "MSP analyst", (
-        "overview.read", "asset.list", "finding.*", "group.read", "customer.list", "customer.read", "customer.user.list",
+        *_OWN_USER, "user.read.other", "user.list.other", "role.read", "role.list", "overview.read",
+        "asset.list", "finding.*", "group.read", "customer.list", "customer.read", "customer.user.list",
         "integration.read", "run.read", "plugin.read", "audit.read"), in_customer=False),
     BuiltInRole("customer_admin", "Customer administrator", (
         *_VIEWER, "finding.decide", "sla.manage", "group.write", "customer.user.*", "integration.*", "run.*", "import.create",
-        "plugin.read", "token.manage"), in_customer=True),
+        "plugin.read", "user.*", "role.read", "role.list", "token.*"), in_customer=True),
     BuiltInRole("customer_viewer", "Customer viewer", _VIEWER, in_customer=True),
 )
 
@@ -71,5 +119,7 @@ class NodeRegistry:
         return iter(self._nodes.values())
 
     def covers(self, pattern: str) -> bool:
-        """Whether a pattern matches at least one node that exists; others cannot be granted."""
+        """Whether a pattern is well formed and matches at least one node that exists; others cannot be granted."""
+        if len(pattern) > LONGEST_PATTERN or not _PATTERN.fullmatch(pattern):
+            return False
         return any(node_matches(pattern, node) for node in self._nodes)

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +24,24 @@ class Held:
     everywhere: frozenset[str]
     by_customer: dict[str, frozenset[str]]
     group_limits: dict[str, frozenset[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """One thing that a user holds. ``customer_id`` is empty for everywhere, ``role`` for a single node."""
+
+    customer_id: str
+    role: str
+    nodes: tuple[str, ...]
+
+
+def grants_of(user_id: str) -> Iterator[Grant]:
+    """Everything that a user holds, grant by grant, in one statement; for telling why he may."""
+    for kind, customer_id, name, gathered in _grants(user_id):
+        if kind == "role":
+            yield Grant(customer_id, name, tuple(gathered))
+        elif kind == "node":
+            yield Grant(customer_id, "", (name,))
 
 
 def session_of(token: str) -> UserSession | None:

@@ -1,16 +1,17 @@
-"""Roles and grants. Nobody grants what he does not hold."""
+"""Grants, one by one. Nobody grants what he does not hold."""
 
 from collections.abc import Iterable
 
 import peewee
 
 from core import clock
-from core.access.models import NodeGrant, Role, RoleGrant
+from core.access.administrators import one_at_a_time
+from core.access.models import GroupLimit, NodeGrant, Role, RoleGrant
 from core.access.nodes import BUILT_IN_ROLES, CUSTOMER_ROLES, NodeRegistry
 from core.audit import record
 from core.db import atomic, is_unique_violation
 from core.errors import BadRequest, Conflict, Forbidden
-from core.http.access import Principal
+from core.http.access import INSUFFICIENT, Principal
 from core.ids import new_id
 from core.people.models import User
 
@@ -50,36 +51,58 @@ def grant_role(giver: Principal, user: User, moniker: str, customer_id: str | No
     :raises BadRequest: when the role is unknown, or is one of customers' and no customer is named, or the other way round.
     :raises Conflict: when the user holds it already.
     """
-    role = role_by_moniker(moniker)
-    if role.built_in and (role.moniker in CUSTOMER_ROLES) != (customer_id is not None):
-        raise BadRequest(f"The role {moniker} is held in one customer" if customer_id is None else f"The role {moniker} is held everywhere",
-                         details={"role": ["Does not fit here."]})
-    _refuse_more_than_held(giver, role.nodes, customer_id)
-    try:
-        with atomic():
-            RoleGrant.create(user_id=user.id, role=role, customer_id=customer_id or "")
-            record("role.granted", actor=giver.actor, target=user.id, customer_id=customer_id, details={"role": moniker})
-    except peewee.IntegrityError as problem:
-        if is_unique_violation(problem):
-            raise Conflict("The user holds this role already") from problem
-        raise
+    with one_at_a_time():
+        role = role_by_moniker(moniker)
+        refuse_misplaced(role, customer_id)
+        refuse_more_than_held(giver, role.nodes, customer_id, to=user)
+        try:
+            with atomic():
+                RoleGrant.create(user_id=user.id, role=role, customer_id=customer_id or "")
+        except peewee.IntegrityError as problem:
+            if is_unique_violation(problem):
+                raise Conflict("The user holds this role already") from problem
+            raise
+        record("role.granted", actor=giver.actor, target=user.id, customer_id=customer_id, details={"role": moniker})
 
 
 def grant_node(giver: Principal, user: User, node: str, customer_id: str | None, registry: NodeRegistry) -> None:
     """Let a user hold a single node or pattern; refusals as in ``grant_role``."""
     if not registry.covers(node):
         raise BadRequest(f"There is no permission node {node}")
-    _refuse_more_than_held(giver, [node], customer_id)
-    try:
-        with atomic():
-            NodeGrant.create(user_id=user.id, node=node, customer_id=customer_id or "")
-            record("node.granted", actor=giver.actor, target=user.id, customer_id=customer_id, details={"node": node})
-    except peewee.IntegrityError as problem:
-        if is_unique_violation(problem):
-            raise Conflict("The user holds this node already") from problem
-        raise
+    with one_at_a_time():
+        refuse_more_than_held(giver, [node], customer_id, to=user)
+        try:
+            with atomic():
+                NodeGrant.create(user_id=user.id, node=node, customer_id=customer_id or "")
+        except peewee.IntegrityError as problem:
+            if is_unique_violation(problem):
+                raise Conflict("The user holds this node already") from problem
+            raise
+        record("node.granted", actor=giver.actor, target=user.id, customer_id=customer_id, details={"node": node})
 
 
-def _refuse_more_than_held(giver: Principal, nodes: Iterable[str], customer_id: str | None) -> None:
-    if not all(giver.holds(node, customer_id) for node in nodes):
-        raise Forbidden("You cannot give what you do not hold yourself")
+def refuse_misplaced(role: Role, customer_id: str | None) -> None:
+    """:raises BadRequest: for a shipped role of customers that is to be held everywhere, or one of MSP staff in a customer."""
+    if role.built_in and (role.moniker in CUSTOMER_ROLES) != (customer_id is not None):
+        held = "in one customer" if customer_id is None else "everywhere"
+        raise BadRequest(f"The role {role.moniker} is held {held}", details={"role": ["Does not fit here."]})
+
+
+def refuse_more_than_held(giver: Principal, nodes: Iterable[str], customer_id: str | None, *, to: User | None = None) -> None:
+    """:param to: who is to hold them; a giver who is limited to asset groups cannot give them to somebody who is not.
+
+    :raises Forbidden: when the giver does not hold each of the nodes in the customer (everywhere with None).
+    """
+    missing = sorted({node for node in nodes if not giver.holds(node, customer_id)})
+    if missing:
+        raise Forbidden("You cannot give what you do not hold yourself", code=INSUFFICIENT,
+                        details={"permissions": [f"You do not hold {node}." for node in missing]})
+    limit = giver.group_limits.get(customer_id) if customer_id is not None else None
+    if limit is not None and to is not None and not _is_limited_to(to, customer_id, limit):
+        raise Forbidden("You are limited to asset groups, and cannot give to somebody who is not limited to these", code=INSUFFICIENT)
+
+
+def _is_limited_to(user: User, customer_id: str | None, groups: frozenset[str]) -> bool:
+    rows = GroupLimit.select(GroupLimit.group_id).where(GroupLimit.user_id == user.id, GroupLimit.customer_id == customer_id).tuples()
+    limits = {group_id for (group_id,) in rows}
+    return bool(limits) and limits <= groups

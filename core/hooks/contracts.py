@@ -419,13 +419,17 @@ class PermissionNode:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """An entry of the pages' navigation: ``endpoint`` is a Flask endpoint, ``node`` what one must hold to see it."""
+    """An entry of the pages' navigation: ``endpoint`` is a Flask endpoint, ``node`` what one must hold to see it.
+
+    :ivar for_administrators: whether the catalogue of permissions lists it among the administrators' pages.
+    """
 
     title: str
     endpoint: str
     node: str
     icon: str = ""
     order: int = 100
+    for_administrators: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,6 +113,10 @@ class Plugins:
         """Nodes of all loaded plugins, switched off or not, so that grants outlast a switch."""
         return tuple(node for plugin in self._loaded for node in plugin.nodes)
 
+    def nodes_by_plugin(self) -> Iterator[tuple[PluginManifest, tuple[PermissionNode, ...]]]:
+        """The same nodes beside the plugin that named them."""
+        return ((plugin.manifest, plugin.nodes) for plugin in self._loaded)
+
     @property
     def asset_kinds(self) -> tuple[AssetKind, ...]:
         """Kinds of all loaded plugins, switched off or not."""

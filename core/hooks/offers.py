@@ -147,6 +147,7 @@ def pages(result: Any) -> tuple[Page, ...]:
         for word in (page.title, page.endpoint, page.node, page.icon):
             _is_a(word, str, f"each text of the page {page.title!r}")
         _is_a(page.order, int, f"the order of the page {page.title!r}")
+        _is_a(page.for_administrators, bool, f"for_administrators of the page {page.title!r}")
     return entries
 
 

@@ -58,7 +58,7 @@ def _v1(refusal: Refusal) -> dict[str, Any]:
 
 _NOT_VALID = "The request is not valid"
 _GENERAL = frozenset({_NOT_VALID, *(kind.__doc__ for kind in (Unauthorized, Forbidden, NotFound)),
-                      *(HTTP_STATUS_CODES[status] for status in (401, 403, 404))})
+                      *(HTTP_STATUS_CODES[status] for status in (401, 403, 404, 418))})
 _GENERAL_OF_V1 = {400: "Validation error", 401: "Unauthorized", 403: "Insufficient permissions", 404: "Resource not found",
                   500: "Internal server error"}
 

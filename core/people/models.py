@@ -4,11 +4,13 @@ from core.db import InstantField, Model
 
 
 class User(Model):
-    """A person. Roles are held apart, in ``core.access``."""
+    """A person, or an account for a service. Roles are held apart, in ``core.access``."""
 
     id = peewee.CharField(32, primary_key=True)
+    kind = peewee.CharField(16, default="person")  # person | service; a service has tokens and never signs in
     email = peewee.CharField(255)
     email_key = peewee.CharField(255, unique=True)  # folded for comparison
+    login = peewee.CharField(64, default="")  # shown, not looked up: two people may have the same (decision 10)
     name = peewee.CharField(200, default="")
     image = peewee.CharField(1000, default="")
     password_hash = peewee.TextField(null=True)  # PHC string; null: cannot sign in with a password

@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 
 _DECOYS = 1024
 _UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
+_SERVICE_LOGIN = re.compile(r"[a-z0-9][a-z0-9.-]{0,63}")
+SERVICE_DOMAIN = "@service.invalid"  # a name that RFC 2606 keeps free for good
 _EMAIL = re.compile(r"[^\s@\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,64}@[^\s@\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,190}")
 
 
@@ -55,14 +57,15 @@ def add(email: str, *, actor: str, settings: Settings, name: str = "", password:
     :raises BadRequest: when address or password is not acceptable.
     """
     email = unicodedata.normalize("NFKC", email).strip()
-    if not _EMAIL.fullmatch(email):
+    if not _EMAIL.fullmatch(email) or email_key(email).endswith(SERVICE_DOMAIN):
         raise BadRequest("This is not an e-mail address", details={"email": ["Not a valid email address."]})
     if password is not None:
         passwords.check_acceptable(password, email)
     moment = clock.now()
     try:
         with atomic():
-            user = User.create(id=new_id("usr"), email=email, email_key=email_key(email), name=name.strip(), created_at=moment,
+            user = User.create(id=new_id("usr"), email=email, email_key=email_key(email), login=email.partition("@")[0],
+                               name=name.strip(), created_at=moment,
                                password_hash=passwords.hashed(password, settings.password_cost) if password is not None else None,
                                updated_at=moment)
             record("user.created", actor=actor, target=user.id, details={"email": email, "withPassword": password is not None})
@@ -73,8 +76,59 @@ def add(email: str, *, actor: str, settings: Settings, name: str = "", password:
     return user
 
 
+def add_service(login: str, *, actor: str, name: str = "") -> User:
+    """Create an account for a program. It has API tokens and never signs in, so its address is one that no mail can reach.
+
+    :raises Conflict: when the login is another service account's.
+    :raises BadRequest: when the login is not acceptable.
+    """
+    if not _SERVICE_LOGIN.fullmatch(login):
+        raise BadRequest("The login of a service account is made of lower-case letters, digits, dots and dashes",
+                         details={"login": ["Not a valid login."]})
+    email, moment = login + SERVICE_DOMAIN, clock.now()
+    try:
+        with atomic():
+            user = User.create(id=new_id("usr"), kind="service", email=email, email_key=email_key(email), login=login,
+                               name=name.strip() or login, created_at=moment, updated_at=moment)
+            record("user.created", actor=actor, target=user.id, details={"email": email, "kind": "service"})
+    except peewee.IntegrityError as problem:
+        if is_unique_violation(problem):
+            raise Conflict("A service account with this login exists already", details={"login": ["Taken."]}) from problem
+        raise
+    return user
+
+
+def is_able_to_sign_in() -> Any:
+    """A condition on users: active people with a way to sign in. Whether an account is locked for a while does not matter."""
+    return (User.status == "active") & (User.kind == "person") & User.password_hash.is_null(False)
+
+
+def change(user: User, *, actor: str, **changes: str) -> None:
+    """Change ``name`` or ``image``; what is left out stays as it is."""
+    changed = {name: value for name, value in changes.items() if getattr(user, name) != value}
+    if not changed:
+        return
+    with atomic():
+        User.update(**changed, updated_at=clock.now()).where(User.id == user.id).execute()
+        record("user.changed", actor=actor, target=user.id, details=changed)
+
+
+def remove(user: User, *, actor: str) -> None:
+    """Delete a user and sign him out everywhere. What he did stays in the audit log; what he holds is the caller's to take away."""
+    with atomic():
+        sessions.end_all(user.id)
+        families.end_all(user.id)
+        User.delete().where(User.id == user.id).execute()
+        record("user.deleted", actor=actor, target=user.id, details={"email": user.email})
+
+
 def set_password(user: User, password: str, *, actor: str, settings: Settings) -> None:
-    """Give a user a password, unlock him, and sign him out everywhere, since somebody else may be signed in as him."""
+    """Give a user a password, unlock him, and sign him out everywhere, since somebody else may be signed in as him.
+
+    :raises BadRequest: when the password is not acceptable, or the user is a service account.
+    """
+    if user.kind == "service":
+        raise BadRequest("A service account cannot sign in; make a token for it")
     passwords.check_acceptable(password, user.email)
     with atomic():
         User.update(password_hash=passwords.hashed(password, settings.password_cost), failed_attempts=0, locked_until=None,

@@ -247,7 +247,7 @@ def token_create(email: str, name: str, nodes: tuple[str, ...], days: int | None
 
     deployment = _deployment(home)
     click.echo(tokens.create(access.COMMAND, people.by_email(email), registry=NodeRegistry(deployment.plugins.permission_nodes), name=name,
-                             nodes=list(nodes) or None, expires_days=days))
+                             nodes=list(nodes) or None, expires_days=days).secret)
 
 
 @stockade.group()

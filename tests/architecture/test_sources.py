@@ -30,7 +30,7 @@ def test_everything_is_caught_only_at_the_borders():
     assert found <= BORDERS
 
 
-@pytest.mark.parametrize("path", [path for path in SOURCES if path.name == "routes.py"], ids=name_of)
+@pytest.mark.parametrize("path", [path for path in SOURCES if path.name.endswith("routes.py")], ids=name_of)
 def test_a_route_catches_nothing(path):
     assert not [node.lineno for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Try)]
 

@@ -22,6 +22,7 @@ PUBLIC = {
     "/.well-known/jwks.json",  # public keys
     "/api/integrations/<source>/webhook/<key>",  # signed by its sender
     "/health/live", "/health/ready", "/metrics",  # for machines; the last one has a token of its own
+    "/v1/teapot",
     "/docs", "/docs/<surface>/openapi.json", "/docs/files/<name>",  # the same for every deployment
 }
 #: files that lie in folders of ours, the same for everybody

@@ -10,8 +10,10 @@ from flask.testing import FlaskClient
 from peewee import Model
 from werkzeug.routing import Rule
 
-from core.access.models import GroupLimit
-from core.access.nodes import BUILT_IN_ROLES
+from core.access import roles
+from core.access import service as access
+from core.access.models import ApiToken, GroupLimit, NodeGrant, Role, RoleGrant
+from core.access.nodes import BUILT_IN_ROLES, CUSTOMER_ROLES, NodeRegistry
 from core.app import create_app
 from core.assets.models import Asset, AssetGroup, GroupMember
 from core.connections.models import Connection, Run
@@ -33,7 +35,10 @@ SOURCE = "sonarqube"
 ROLES = [role.moniker for role in BUILT_IN_ROLES]
 #: columns of everything that belongs to one customer, to see that nothing of another's was changed
 TENANT_TABLES: tuple[type[Model], ...] = (Asset, AssetGroup, GroupMember, Connection, Run, Finding, FindingEvent, FindingRule, Credential,
-                                          Verdict, FindingKey, SlaPolicy, AssetDue, CwCompany, CwConfiguration)
+                                          Verdict, FindingKey, SlaPolicy, AssetDue, CwCompany, CwConfiguration,
+                                          RoleGrant, NodeGrant, GroupLimit, ApiToken)
+#: what ``identifier`` stands for, by where the address begins
+IDENTIFIED = {"/v1/user/": "user_id", "/v1/role/": "role_id"}
 
 
 @dataclass
@@ -49,15 +54,19 @@ class House:
     finding_id: str
     verdict_id: str
     user: User
+    role: Role
+    token_id: str
 
     @property
     def variables(self) -> dict[str, str]:
         """What each variable in an address stands for in this house."""
         return {"customer_id": self.customer.id, "asset_id": self.asset_id, "run_id": self.run_id, "finding_id": self.finding_id,
-                "source": SOURCE, "group_id": self.group_id, "verdict_id": self.verdict_id}
+                "source": SOURCE, "group_id": self.group_id, "verdict_id": self.verdict_id, "user_id": self.user.id,
+                "role_id": self.role.id, "token_id": self.token_id, "category": "company"}
 
     def rows(self) -> list[dict[str, Any]]:
-        return [row.__data__ for table in TENANT_TABLES for row in table.select().where(table.customer_id == self.customer.id)]
+        its_own = [row.__data__ for table in TENANT_TABLES for row in table.select().where(table.customer_id == self.customer.id)]
+        return [*its_own, User.get_by_id(self.user.id).__data__, Role.get_by_id(self.role.id).__data__]
 
 
 def furnish(word: str) -> House:
@@ -90,7 +99,12 @@ def furnish(word: str) -> House:
     CwConfiguration.create(tenant="msp", cw_id=company.cw_id, company_cw_id=company.cw_id, name=f"{word} server", data={}, digest="",
                            fetched_at=1, **ids)
     user = make_user("customer_admin", customer=customer, email=f"{word}@example.test")
-    return House(customer, word, asset.id, group.id, connection, run.id, finding_public_id(finding.id), verdict.id, user)
+    role = roles.create(access.COMMAND, title=f"{word} role", moniker=f"{word}_role", permissions=["finding.list"], registry=NodeRegistry())
+    access.grant_role(access.COMMAND, user, role.moniker, customer.id)
+    access.grant_node(access.COMMAND, user, "finding.read", customer.id, NodeRegistry())
+    make_token(user, name=f"{word} token", customer_id=customer.id)
+    return House(customer, word, asset.id, group.id, connection, run.id, finding_public_id(finding.id), verdict.id, user, role,
+                 ApiToken.get(ApiToken.customer_id == customer.id).id)
 
 
 @pytest.fixture
@@ -119,7 +133,16 @@ def guarded_routes(app: Flask) -> Iterator[tuple[str, Rule, AccessRule]]:
 
 
 def address(route: Rule, variables: dict[str, str]) -> str:
-    return "".join(variables[text] if is_variable else text for is_variable, text in route._trace)[1:]
+    return "".join(variables[meant(route, text)] if is_variable else text for is_variable, text in route._trace)[1:]
+
+
+def meant(route: Rule, variable: str) -> str:
+    """What a variable stands for: an ``identifier`` of the kind that the address is about, another one as it is called."""
+    return next((kind for prefix, kind in IDENTIFIED.items() if variable == "identifier" and route.rule.startswith(prefix)), variable)
+
+
+def meant_in(route: Rule) -> set[str]:
+    return {meant(route, variable) for variable in route.arguments}
 
 
 def fitting_bodies(route: Rule, house: House) -> list[dict[str, Any]]:
@@ -130,6 +153,14 @@ def fitting_bodies(route: Rule, house: House) -> list[dict[str, Any]]:
         "/api/verdicts": [{**decision, **what} for what in (
             {"findingIds": [house.finding_id]}, {"assetId": house.asset_id}, {"filter": {"asset": house.asset_id}},
             {"filter": {"group": house.group_id}})],
+        "/v1/user/users/<identifier>": [{"name": "Taken over"}, {"status": "disabled"}, {"permissions": []}, *(
+            {"roles": ["customer_viewer"], **where} for where in ({}, {"companyId": house.customer.id}))],
+        "/v1/user/users/<identifier>/check-permission": [{"permissions": ["finding.list"], "trace": True}],
+        "/v1/user/service-accounts": [{"login": "spy", "roles": ["customer_viewer"], "companyId": house.customer.id},
+                                      {"login": "spy", "roles": [house.role.id]}],
+        "/v1/user/users/<identifier>/tokens": [{"name": "spy", "permissions": ["finding.list"], "companyId": house.customer.id}],
+        "/v1/user/@me/tokens": [{"name": "spy", "companyId": house.customer.id}],
+        "/v1/role/<identifier>/permissions": [{"permissions": ["finding.list"]}],
         "/api/sla-policy": [{"policy": None, "groups": [{"groupId": house.group_id, "critical": 9}]}],
     }.get(route.rule, [])
 
@@ -147,24 +178,28 @@ def is_page(route: Rule) -> bool:
     return str(route.endpoint).startswith("web.")
 
 
+def gathers(role: str, rule: AccessRule) -> bool:
+    shipped = next(entry for entry in BUILT_IN_ROLES if entry.moniker == role)
+    return all(any(node_matches(pattern, node) for pattern in shipped.nodes) for node in rule.nodes)
+
+
 def ask(client: FlaskClient, method: str, at: str, sent: dict[str, Any] | None = None, **headers: str) -> Any:
     body = None if method == "GET" else sent or {}
     return client.open(at, method=method, json=body, headers={"Accept": "application/json", **headers})
 
 
 def test_every_variable_in_an_address_has_a_value_here(whole_app, mine):
-    named = {name for _, route, _ in guarded_routes(whole_app) for name in route.arguments}
+    named = {name for _, route, _ in guarded_routes(whole_app) for name in meant_in(route)}
     assert named <= set(mine.variables)
 
 
 @pytest.mark.parametrize("role", ROLES)
 def test_a_role_opens_the_routes_whose_nodes_it_gathers_and_no_other(whole_app, mine, role):
-    shipped = next(entry for entry in BUILT_IN_ROLES if entry.moniker == role)
+    is_of_customers = role in CUSTOMER_ROLES
     client = signed_in_client(whole_app, role, customer=mine.customer, active=mine.customer)
     wrong = []
     for method, route, rule in guarded_routes(whole_app):
-        holds_all = all(any(node_matches(pattern, node) for pattern in shipped.nodes) for node in rule.nodes)
-        is_open = holds_all and not (rule.customer is CustomerFrom.NONE and rule.nodes and shipped.in_customer)
+        is_open = gathers(role, rule) and not (rule.customer is CustomerFrom.NONE and rule.nodes and is_of_customers)
         answer = ask(client, method, address(route, mine.variables), **{"x-customer-id": mine.customer.id})
         if not rule.nodes:
             continue  # what it may is decided by what it was sent
@@ -229,10 +264,13 @@ def test_naming_another_customer_is_forbidden_whether_or_not_it_exists(whole_app
 
 def test_ids_of_another_customer_are_unknown_and_look_like_any_unknown_id(whole_app, mine, theirs):
     client = signed_in_client(whole_app, user=mine.user)
-    ghosts = {"run_id": "run_ghost", "finding_id": "fnd_ghost", "asset_id": "ast_ghost", "verdict_id": "vrd_ghost"}
+    ghosts = {"run_id": "run_ghost", "finding_id": "fnd_ghost", "asset_id": "ast_ghost", "verdict_id": "vrd_ghost", "user_id": "usr_ghost",
+              "role_id": "rol_ghost", "token_id": "tok_ghost"}
     asked = 0
     for method, route, rule in guarded_routes(whole_app):
-        if rule.customer is not CustomerFrom.PATH and route.arguments & set(ghosts):
+        if rule.customer is CustomerFrom.NONE and not gathers("customer_admin", rule):
+            continue  # none of his business, whatever the id
+        if rule.customer is not CustomerFrom.PATH and meant_in(route) & set(ghosts):
             sent = next(iter(fitting_bodies(route, theirs)), {})
             theirs_told, ghost_told = (ask(client, method, address(route, {**mine.variables, **given}), sent)
                                        for given in ({name: theirs.variables[name] for name in ghosts}, ghosts))
