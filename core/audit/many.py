@@ -4,13 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from core.audit.links import FACTS, FACTS_WHERE_KNOWN, START, digest_of
+from core.audit.links import START, digest_of
 from core.audit.models import AuditEvent, AuditHead
-from core.audit.service import NO_CUSTOMER, facts_to_keep
-from core.db import JsonField, atomic
+from core.audit.service import COLUMNS, NO_CUSTOMER, facts_to_keep, row_of
+from core.db import atomic
 from core.db.bulk import bulk_insert, bulk_update, bulk_upsert, rows_by_key
-
-_COLUMNS = ("chain", "customer_id", "digest", *FACTS, *FACTS_WHERE_KNOWN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +34,9 @@ def record_many(happenings: Sequence[Happening], *, actor: str) -> None:
             for number, one in enumerate(by_chain[chain], seq - len(by_chain[chain]) + 1):
                 facts = facts_to_keep(number, one.action, actor, one.target, one.details)
                 digest = digest_of(digest, chain, facts)
-                values = {**facts, "details": JsonField().db_value(facts["details"]), "chain": chain, "customer_id": one.customer_id,
-                          "digest": digest}
-                rows.append(tuple(map(values.get, _COLUMNS)))
+                rows.append(row_of(chain, one.customer_id, digest, facts))
             heads.append((chain, digest))
-        bulk_insert(AuditEvent, _COLUMNS, rows)
+        bulk_insert(AuditEvent, COLUMNS, rows)
         bulk_update(AuditHead, ("chain",), heads, update=("digest",))
 
 
