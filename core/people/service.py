@@ -169,6 +169,14 @@ def authenticate(email: str, password: str, settings: Settings) -> User | None:
     return user
 
 
+def sign_out(token: str) -> None:
+    """End the session with this token, when there is one."""
+    with atomic():
+        user = User.get_or_none(User.id == sessions.end(token))
+        if user is not None:
+            record("user.signed_out", actor=user.email, target=user.id)
+
+
 def _note_failure(user: User | None, attempt: "_Attempt | None") -> None:
     log.info("sign-in failed", extra={"fields": {"user": user.id if user is not None else None, "locked": attempt is None}})
     if attempt is None or attempt.locked_until is None:

@@ -27,8 +27,10 @@ def begin(user_id: str, settings: Settings, replaced_token: str | None = None) -
     return token
 
 
-def end(token: str) -> None:
-    UserSession.delete().where(UserSession.token_digest == digest_of(token)).execute()
+def end(token: str) -> str | None:
+    """End a session; the id of the user whose it was, None when there was none."""
+    ended = UserSession.delete().where(UserSession.token_digest == digest_of(token)).returning(UserSession.user_id).execute()
+    return next((session.user_id for session in ended), None)
 
 
 def end_all(user_id: str) -> None:

@@ -78,7 +78,7 @@ def sign_out() -> Response:
     given = _submitted()
     if not csrf.is_vouched_for(given.get("csrfToken", ""), settings(), _csrf_secret()):
         return _sent_on(given, f"{_auth_url()}/signout?csrf=true")
-    sessions.end(_session_token())
+    service.sign_out(_session_token())
     response = _sent_on(given, own_url(given.get("callbackUrl"), settings()))
     cookies.drop_session(response, settings())
     return response

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
+from zlib import crc32
 
 import pytest
 from flask import Flask
@@ -94,7 +95,8 @@ def furnish(word: str) -> House:
     FindingKey.create(asset_id=asset.id, source_key=f"{word} before", finding_id=finding.id, **ids)
     SlaPolicy.create(group_id=group.id, critical=1, updated_at=1, **ids)
     AssetDue.create(asset_id=asset.id, due_day=1, open_findings=1, **ids)
-    company = CwCompany.create(id=f"cwc_{word}", tenant="msp", cw_id=sum(word.encode()), identifier=word, identifier_key=word, name=word,
+    company = CwCompany.create(id=f"cwc_{word}", tenant="msp", cw_id=crc32(word.encode()) >> 1, identifier=word,
+                               identifier_key=word, name=word,
                                name_key=word, data={"website": f"{word}.example"}, digest="", fetched_at=1, **ids)
     CwConfiguration.create(tenant="msp", cw_id=company.cw_id, company_cw_id=company.cw_id, name=f"{word} server", data={}, digest="",
                            fetched_at=1, **ids)
