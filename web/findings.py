@@ -19,7 +19,7 @@ from core.scope import Scope
 from web.blueprint import blp
 from web.frame import page
 from web.sources import of_findings, titles
-from web.ways import here, told_number
+from web.ways import told_number
 from web.words import state_of_finding
 
 _PAGE = 50
@@ -115,7 +115,7 @@ def findings() -> Response:
     after = cursor_after(found.after)
     return page("findings.html", asked=asked, found=found, count=count, is_exact=is_exact, titles=titles(), public_id=finding_public_id,
                 next_url=asked.address(cursor=after) if after else "", first_url=asked.address() if cursor else "",
-                asset_name=asset_name(scope, asked.asset) if asked.asset else "", here=here(),
+                asset_name=asset_name(scope, asked.asset) if asked.asset else "", here=asked.address(cursor=cursor),
                 group_name=group_name(scope, asked.group) if asked.group else "", changed=told_number("changed"),
                 severities=_SEVERITIES, states=(*_STATES, _ALL), dues=_DUE, connectors=of_findings(),
                 shows_due=any(finding.due_day is not None for finding in found.findings))

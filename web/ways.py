@@ -24,11 +24,6 @@ def back_to(address: str, **told: Any) -> Any:
     return redirect(urlunsplit(parts._replace(query=urlencode(query))))
 
 
-def here() -> str:
-    """The address of this page, for forms that lead back to it."""
-    return _without_told(request.full_path.rstrip("?"))
-
-
 def _without_told(address: str) -> str:
     parts = urlsplit(address)
     kept = [(name, value) for name, value in parse_qsl(parts.query) if name not in _TOLD]

@@ -272,9 +272,7 @@ def end(scope: Scope, verdict_id: str, *, actor: str) -> Outcome:
     :raises NotFound: also when it is somebody else's.
     :raises Conflict: when it has ended before.
     """
-    verdict = Verdict.within(scope).where(Verdict.id == verdict_id).get_or_none()
-    if verdict is None:
-        raise NotFound("There is no such verdict")
+    verdict = find(scope, verdict_id)
     if verdict.ended_at is not None and verdict.settled_at is not None:
         raise Conflict("This verdict has ended before")
     if verdict.ended_at is None:
@@ -307,6 +305,19 @@ def in_force(scope: Scope, *, levels: Sequence[str] = (), kinds: Sequence[str] =
     found = list(query.order_by(Verdict.created_at.desc(), Verdict.id.desc()).limit(limit + 1))
     more = len(found) > limit
     return found[:limit], (found[limit - 1].created_at, found[limit - 1].id) if more else None
+
+
+def find(scope: Scope, verdict_id: str) -> Verdict:
+    """:raises NotFound: also when it is somebody else's."""
+    verdict = Verdict.within(scope).where(Verdict.id == verdict_id).get_or_none()
+    if verdict is None:
+        raise NotFound("There is no such verdict")
+    return verdict
+
+
+def count_under(scope: Scope, verdict: Verdict) -> int:
+    """How many of the findings that the scope shows a verdict holds for."""
+    return Finding.within(scope).where(Finding.verdict_id == verdict.id).count()
 
 
 def titles_of(verdicts: Iterable[Verdict]) -> dict[int, str]:

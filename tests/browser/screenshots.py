@@ -11,7 +11,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from core import clock, db
-from core.assets.models import AssetGroup
+from core.assets.models import Asset, AssetGroup
 from core.connections import runs
 from core.connections.models import Connection, Run
 from core.db import schema
@@ -121,6 +121,18 @@ def _decide_selected(page: Page) -> None:
     page.get_by_role("button", name="Decide about 3 findings").wait_for()
 
 
+def _ask_to_end(page: Page) -> None:
+    page.get_by_role("link", name="End…").first.click()
+    page.get_by_role("button", name="End it").wait_for()
+
+
+def _faulty_policy(page: Page) -> None:
+    page.get_by_label("High, days for the organization").fill("99999")
+    page.get_by_label("Low, days for the new group").fill("5")
+    page.get_by_role("button", name="Save").click()
+    page.locator("#error-new-group").filter(has_text="Choose").wait_for()
+
+
 def shots(seen: Seen) -> list[Shot]:
     finding = seen.open
     return [
@@ -132,6 +144,12 @@ def shots(seen: Seen) -> list[Shot]:
         Shot("findings-all", "/findings?state=all&text=OrderController"), Shot("decide-selected", "/findings", prepare=_decide_selected),
         Shot("findings-readonly", "/findings?due=overdue", email=VIEWER, customer="", is_whole=False),
         Shot("findings-accepted", "/findings?state=accepted&changed=1"),
+        Shot("verdicts", "/findings/verdicts"), Shot("verdicts-none", "/findings/verdicts", customer="fabrikam"),
+        Shot("verdicts-readonly", "/findings/verdicts", email=VIEWER, customer=""),
+        Shot("verdict-end", "/findings/verdicts?level=rule", prepare=_ask_to_end),
+        Shot("policy", "/findings/sla-policy"), Shot("policy-none", "/findings/sla-policy", customer="fabrikam"),
+        Shot("policy-faults", "/findings/sla-policy", prepare=_faulty_policy),
+        Shot("policy-readonly", "/findings/sla-policy", email=VIEWER, customer=""),
         Shot("decide-rule", f"/findings/{finding}", prepare=_ask_once_more),
         Shot("overview", "/"), Shot("overview-empty", "/", customer="fabrikam"), Shot("findings", "/findings", is_whole=False),
         Shot("findings-none", "/findings?text=nothing+has+this+name&severity=critical"), Shot("finding", f"/findings/{finding}"),
@@ -210,6 +228,10 @@ def _decided(site: Site) -> Seen:
     verdicts.decide(scope, [accepted.id], Decision(VerdictKind.ACCEPTED, _REASON, until), actor=ADMIN)
     rule = Target("rule", source="sonarqube", rule_key=by_rule.rule_key)
     verdicts.decide_broadly(scope, rule, Decision(VerdictKind.IGNORED, "Only in generated code, which is never deployed"), actor=ANALYST)
+    verdicts.decide_broadly(scope, Target("cve", cve="CVE-2021-44906"), Decision(VerdictKind.ACCEPTED, "Not reachable", until), actor=ADMIN)
+    smallest = Asset.within(scope).order_by(Asset.findings_total).first()
+    archived = Decision(VerdictKind.IGNORED, "Archived since 2024; kept for the auditors, and deployed nowhere")
+    verdicts.decide_broadly(scope, verdicts.check_target(scope, Target("asset", asset_id=smallest.id)), archived, actor=ADMIN)
     return Seen(*(finding_public_id(finding.id) for finding in (shown, accepted, by_rule)))
 
 

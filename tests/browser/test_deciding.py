@@ -114,8 +114,9 @@ def test_a_decision_about_a_rule_says_how_many_it_concerns_and_asks_once_more(ad
     expect(card.get_by_role("button", name="Reopen")).to_have_count(0)
     assert Finding.within(Scope(site.contoso.id)).where(Finding.verdict == "ignored").count() == concerned
 
-    card.get_by_text("End that verdict…").click()
-    card.get_by_role("button", name="Yes, end it").click()
+    card.get_by_role("link", name="End that verdict…").click()
+    expect(admin.get_by_role("main")).to_contain_text(f"{concerned} findings stand under it")
+    admin.get_by_role("button", name="End it").click()
     expect(card).to_contain_text("Nobody has decided about it yet.")
     assert Finding.within(Scope(site.contoso.id)).where(Finding.verdict == "ignored").count() == 0
 

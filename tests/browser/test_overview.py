@@ -55,7 +55,7 @@ def test_a_customer_without_a_source_is_led_to_integrations(admin: Page, site: S
 def test_nothing_of_another_customer_shows(admin: Page, site: Site) -> None:
     names = [asset.name for asset in Asset.within(Scope(site.contoso.id))]
     enter(admin, site, ADMIN, site.northwind)
-    for path in ("/", "/findings", "/integrations", "/integrations/sonarqube"):
+    for path in ("/", "/findings", "/findings/verdicts", "/findings/sla-policy", "/integrations", "/integrations/sonarqube"):
         admin.goto(site.url + path)
         text = admin.locator("body").inner_text()
         assert names
