@@ -36,7 +36,8 @@ def decided(site: Site) -> dict[str, str]:
     return ids
 
 
-def shown(page: Page) -> list[str]:
+def shown(page: Page, number: int) -> list[str]:
+    expect(page.locator("[data-verdict]")).to_have_count(number)
     return [str(row.get_attribute("data-verdict")) for row in page.locator("[data-verdict]").all()]
 
 
@@ -44,7 +45,7 @@ def test_verdicts_of_every_level_are_listed_the_newest_first(admin: Page, site: 
     told = [entry["id"] for entry in admin.request.get(site.url + "/api/verdicts").json()["verdicts"]]
     admin.goto(site.url + "/findings")
     admin.get_by_role("navigation", name="About findings").get_by_role("link", name="Verdicts").click()
-    assert shown(admin) == told
+    assert shown(admin, 4) == told
     assert set(told) == set(decided.values())
     row = admin.locator(f'[data-verdict="{decided["finding"]}"]')
     expect(row).to_contain_text("False positive")
@@ -60,7 +61,7 @@ def test_the_list_is_narrowed_by_level_and_kind(admin: Page, site: Site, decided
     filters.get_by_text("Assets").click()
     filters.get_by_role("button", name="Apply").click()
     expect(admin).to_have_url(re.compile("level=asset&level=rule"))
-    assert set(shown(admin)) == {decided["rule"], decided["asset"]}
+    assert set(shown(admin, 2)) == {decided["rule"], decided["asset"]}
     admin.goto(site.url + HERE + "?verdict=accepted")
     expect(admin.get_by_role("heading", name="No verdict fits these filters")).to_be_visible()
 
@@ -102,7 +103,7 @@ def test_verdicts_of_another_customer_are_neither_shown_nor_ended(admin: Page, s
 def test_who_may_only_read_sees_the_list_and_ends_nothing(page: Page, site: Site, decided: dict[str, str]) -> None:
     enter(page, site, VIEWER)
     page.goto(site.url + HERE)
-    assert set(shown(page)) == set(decided.values())
+    assert set(shown(page, 4)) == set(decided.values())
     expect(page.get_by_text("End…")).to_have_count(0)
     assert page.request.get(f"{site.url}{HERE}/{decided['rule']}/end").status == 403
     assert page.request.post(f"{site.url}{HERE}/{decided['rule']}/end", headers={"Origin": site.url}).status == 403
