@@ -44,6 +44,7 @@ class World:
     opened_with: list[Mapping[str, Any]] = field(default_factory=list)
     on_asset: Callable[[str], None] = lambda key: None
     live: Callable[[Sequence[str]], Mapping[str, LiveCounts]] | None = None
+    live_seconds: list[float] = field(default_factory=list)
 
 
 world = World()
@@ -104,6 +105,7 @@ class ScriptedLive:
 
     def totals(self, settings: Mapping[str, Any], upstream: UpstreamMaker, asset_keys: Sequence[str],
                seconds: float) -> Mapping[str, LiveCounts]:
+        world.live_seconds.append(seconds)
         return world.live(asset_keys) if world.live else {}
 
 

@@ -7,6 +7,7 @@ others take the stored counts. Without Redis nothing is asked, and the stored co
 
 import json
 import logging
+import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import astuple, dataclass, replace
@@ -16,7 +17,6 @@ from redis.exceptions import RedisError
 from core import clock
 from core.assets.models import Asset
 from core.connections import service
-from core.connections.models import Connection
 from core.deployment import Deployment
 from core.errors import StockadeError
 from core.hooks.contracts import Discipline, LiveCounts, LiveTotals
@@ -27,7 +27,10 @@ log = logging.getLogger(__name__)
 SECONDS_IN_ALL = 2.0
 FRESH_SECONDS = 60
 BROKEN_SECONDS = 30
+_SPARED_SECONDS = 0.2  # so that what a plugin could count until its time was up still arrives while it is waited for
 _MOST_AT_ONCE = 8
+#: a burst of some hundred calls, once a minute at most; how many a plugin makes at once holds it back (docs/benchmarks.md)
+_PER_SECOND = 200.0
 _pool = ThreadPoolExecutor(_MOST_AT_ONCE, thread_name_prefix="live-totals")
 
 
@@ -63,6 +66,7 @@ def ask(deployment: Deployment, scope: Scope, *, afresh: bool = False) -> dict[s
 def _asked(deployment: Deployment, scope: Scope, offered: Iterable[LiveTotals], afresh: bool) -> dict[str, Answered]:
     answers: dict[str, Answered] = {}
     waiting: dict[str, Future[Answered | None]] = {}
+    end = time.monotonic() + SECONDS_IN_ALL
     for one in offered:
         note = _Note(deployment, scope.customer_id, one.source)
         known = note.read()
@@ -70,10 +74,10 @@ def _asked(deployment: Deployment, scope: Scope, offered: Iterable[LiveTotals], 
             if known.get("counts"):
                 answers[one.source] = _read(known)
         elif note.take_turn():
-            future = _begin(deployment, scope, one, note)
+            future = _begin(deployment, scope, one, note, end)
             if future is not None:
                 waiting[one.source] = future
-    wait(waiting.values(), timeout=SECONDS_IN_ALL)
+    wait(waiting.values(), timeout=max(0.0, end - time.monotonic()))
     for source, future in waiting.items():
         note = _Note(deployment, scope.customer_id, source)
         if not future.done():
@@ -84,7 +88,7 @@ def _asked(deployment: Deployment, scope: Scope, offered: Iterable[LiveTotals], 
     return answers
 
 
-def _begin(deployment: Deployment, scope: Scope, one: LiveTotals, note: "_Note") -> "Future[Answered | None] | None":
+def _begin(deployment: Deployment, scope: Scope, one: LiveTotals, note: "_Note", end: float) -> "Future[Answered | None] | None":
     """Start asking one source in a thread of its own, which touches no database; None when the customer has no such connection."""
     connection = service.find(scope, one.source)
     if connection is None:
@@ -99,14 +103,16 @@ def _begin(deployment: Deployment, scope: Scope, one: LiveTotals, note: "_Note")
         log.warning("live totals of %s: %s", one.source, problem.message)
         note.failed()
         return None
-    return _pool.submit(_ask_one, deployment, connection, one, note, settings, ids)
+    return _pool.submit(_ask_one, deployment, one, note, settings, ids, end)
 
 
-def _ask_one(deployment: Deployment, connection: Connection, one: LiveTotals, note: "_Note", settings: Mapping[str, object],
-             ids: Mapping[str, str]) -> Answered | None:
-    policy = replace(service.policy_of(deployment), connect_timeout=SECONDS_IN_ALL / 2, read_timeout=SECONDS_IN_ALL, retries=0)
+def _ask_one(deployment: Deployment, one: LiveTotals, note: "_Note", settings: Mapping[str, object], ids: Mapping[str, str],
+             end: float) -> Answered | None:
+    policy = replace(service.policy_of(deployment), connect_timeout=SECONDS_IN_ALL / 2, read_timeout=SECONDS_IN_ALL, retries=0,
+                     per_second=_PER_SECOND)
     try:
-        counts = one.totals(settings, service.maker_of(policy)[0], list(ids), SECONDS_IN_ALL)
+        seconds = max(SECONDS_IN_ALL / 10, end - time.monotonic() - _SPARED_SECONDS)
+        counts = one.totals(settings, service.maker_of(policy)[0], list(ids), seconds)
         answered = Answered(clock.now(), {ids[key]: given for key, given in counts.items() if key in ids})
         note.answered(answered)
     except ConnectorError as problem:

@@ -104,6 +104,13 @@ def test_a_source_that_hangs_costs_two_seconds_once_and_its_late_answer_serves_t
     eventually(lambda: totals(client, customers[0])[1] == "scripted=live")
 
 
+def test_a_plugin_is_given_less_time_than_it_is_waited_for_so_that_what_it_counted_until_then_arrives(client, customers, world):
+    world.live = lambda keys: {"shop": LiveCounts(critical=5)}
+    totals(client, customers[0])
+    (given,) = world.live_seconds
+    assert live.SECONDS_IN_ALL / 2 < given < live.SECONDS_IN_ALL - 0.1
+
+
 def test_without_redis_nothing_is_asked_and_the_stored_counts_serve(client, customers, world, redis_server):
     world.live = lambda keys: pytest.fail("asked without a place to remember the answer")
     redis_server.stop()
