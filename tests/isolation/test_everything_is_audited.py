@@ -1,6 +1,7 @@
 """Whatever changes something leaves an event. Generated from the app: a new route says here how it succeeds, or why it leaves none."""
 
 import io
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -47,11 +48,13 @@ class Sent:
 
     :ivar first: brings the house into the state that the request needs.
     :ivar how: keywords of the test client, or what makes them of the house.
+    :ivar has_seen: the form also sends what its page says that it shows.
     """
 
     how: dict[str, Any] | Callable[[House], dict[str, Any]] = field(default_factory=dict)
     first: Callable[[House], Any] = lambda house: None
     client: Callable[[Flask, House], FlaskClient] | None = None
+    has_seen: bool = False
 
     def keywords(self, house: House) -> dict[str, Any]:
         return self.how(house) if callable(self.how) else self.how
@@ -148,6 +151,7 @@ SUCCEEDS: dict[tuple[str, str], Sent] = {
     ("POST", "/findings/<finding_id>/reopen"): Sent(first=with_ignored_finding),
     ("POST", "/findings/decide"): Sent(lambda house: {"data": {**DECISION, "about": "asset", "assetId": house.asset_id, "matched": "1"}},
                                        first=without_verdict),
+    ("POST", "/findings/sla-policy"): Sent({"data": {"own.critical": "9"}}, has_seen=True),
     ("POST", "/findings/verdicts/<verdict_id>/end"): Sent(),
     ("POST", "/integrations/<source>"): as_form(**SETTINGS_ON_PAGE),
     ("POST", "/integrations/<source>/remove"): Sent(),
@@ -191,6 +195,9 @@ def test_every_route_that_changes_something_leaves_an_event_that_tells_who_asked
         keywords = sent.keywords(house)
         if route.rule.startswith("/api/auth/"):
             keywords = {"json": {**keywords["json"], "csrfToken": csrf_of(client)}}
+        if sent.has_seen:
+            shown = re.search(r'name="seen" value="([^"]*)"', client.get(route.rule).text)
+            keywords = {"data": {**keywords["data"], "seen": shown[1] if shown else ""}}
         before = newest_event()
         answer = client.open(address(route, house.variables), method=method, **keywords)
         assert answer.status_code < 400, (method, route.rule, answer.status_code, answer.text)
