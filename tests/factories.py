@@ -42,6 +42,13 @@ def give_role(user: User, role: str, customer: Customer | None = None) -> None:
     access.grant_role(access.COMMAND, user, role, customer.id if customer is not None else None)
 
 
+def give_nodes(user: User, *nodes: str, customer: Customer | None = None) -> User:
+    """Let a user hold single nodes, in a customer or everywhere; gives the user."""
+    for node in nodes:
+        access.grant_node(access.COMMAND, user, node, customer.id if customer is not None else None, NodeRegistry())
+    return user
+
+
 def signed_in_client(app: Flask, *roles: str, customer: Customer | None = None, user: User | None = None,
                      active: Customer | None = None) -> FlaskClient:
     """A browser in which a user (a new one with these roles, when none is given) has signed in.

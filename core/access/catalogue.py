@@ -59,9 +59,9 @@ def of_app(app: Flask, plugins: Plugins) -> dict[str, Category]:
     uses = uses_in(app)
     categories = {key: Category(name, description, ()) for key, (name, description) in CATEGORIES.items()}
     for node, title, description in _all_nodes(plugins):
-        category = categories.setdefault(_category_of(node), Category(f"{title} Permissions", description, ()))
+        category = categories.setdefault(category_of(node), Category(f"{title} Permissions", description, ()))
         entry = CatalogueNode(node.node, node.description, tuple(uses.get(node.node, ())), tuple(node.dependencies))
-        categories[_category_of(node)] = _with(category, entry)
+        categories[category_of(node)] = _with(category, entry)
     for _, page in plugins.page_entries():
         key = _ADMIN_PAGES if page.for_administrators else _NAVIGATION
         categories[key] = _with(categories[key], _shown_by(app, page))
@@ -102,7 +102,7 @@ def _all_nodes(plugins: Plugins) -> Iterator[tuple[PermissionNode, str, str]]:
             yield node, manifest.title, manifest.description
 
 
-def _category_of(node: PermissionNode) -> str:
+def category_of(node: PermissionNode) -> str:
     return node.category or camel(node.node.partition(".")[0])
 
 
