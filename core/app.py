@@ -33,14 +33,16 @@ from core.imports.routes import blp as imports
 from core.jobs.queue import JobQueue
 from core.overview.routes import blp as overview
 from core.settings import Settings, SettingsError
+from core.signin.providers import Providers
 from core.signin.routes import blp as auth
 from core.signin.routes import session_blp as session
+from core.signin.service import SignIn
 from core.signin.v1_routes import blp as v1_auth
-from core.signin.v1_routes import keys_blp as signing_keys
+from core.signin.v1_routes import open_blp as sign_in_files
 from core.tenancy.routes import blp as customers
 
 _MEBIBYTE = 1024 * 1024
-_BLUEPRINTS = (auth, session, v1_auth, signing_keys,
+_BLUEPRINTS = (auth, session, v1_auth, sign_in_files,
                customers, customer_users, overview, assets, findings, verdicts, sla, integrations, runs, imports,
                plugins_blp, audit, v1_users, v1_roles, v1_permissions, v1_tokens, teapot.blp, health.blp, docs.blp)
 
@@ -79,6 +81,7 @@ def create_app(settings: Settings, *, plugins: Plugins | None = None, queue: "Jo
     app.config.update(MAX_CONTENT_LENGTH=settings.max_request_mb * _MEBIBYTE, SECRET_KEY=keyring.derived("flask"))
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.extensions["stockade"] = Deployment(settings, plugins, queue, keyring, gate)
+    app.extensions["stockade_sign_in"] = SignIn(settings, keyring, Providers(settings))
     _install(app, settings)
     for blueprint in _BLUEPRINTS:
         register_blueprint(app, blueprint)

@@ -7,6 +7,7 @@ Each variable begins with ``STOCKADE_``; every secret can be given as ``STOCKADE
 import base64
 import binascii
 import ipaddress
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -96,6 +97,51 @@ def _url(*schemes: str) -> Callable[[str], str]:
     return parse
 
 
+def _provider_url(value: str) -> str:
+    """https, or plain http to this machine itself, where nobody can listen in."""
+    parts = urlsplit(value.strip())
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query or parts.fragment:
+        raise ValueError("must be an address such as https://login.example.com/realms/main")
+    if parts.scheme == "http" and not is_loopback(parts.hostname):
+        raise ValueError("must begin with https: (plain http is for this machine itself)")
+    return value.strip()
+
+
+def is_loopback(host: str) -> bool:
+    """Whether this name or address is the machine itself."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+_TENANT_WORDS = ("organizations", "common")
+_GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+def _tenant(value: str) -> str:
+    tenant = value.strip().lower()
+    if tenant not in _TENANT_WORDS and not _GUID.fullmatch(tenant):
+        raise ValueError("must be a directory (tenant) id, or one of " + ", ".join(_TENANT_WORDS))
+    return tenant
+
+
+def _tenants(value: str) -> tuple[str, ...]:
+    tenants = tuple(tenant.lower() for tenant in _names(value))
+    if not all(map(_GUID.fullmatch, tenants)):
+        raise ValueError("must be directory (tenant) ids, separated by commas")
+    return tenants
+
+
+def _claim(value: str) -> tuple[str, str] | None:
+    name, sign, expected = value.strip().partition("=")
+    if not (name.strip() and sign and expected.strip()):
+        raise ValueError("must be name=value, such as hd=example.com")
+    return name.strip(), expected.strip()
+
+
 def _master_key(value: str) -> bytes:
     try:
         key = base64.b64decode(value.strip(), validate=True)
@@ -135,6 +181,18 @@ class Settings:
     lockout_attempts: int = _setting(10, _whole(1, 1000), "failed sign-ins in a row that lock an account for a while")
     lockout_minutes: int = _setting(15, _whole(1, 24 * 60), "how long a locked account stays locked")
     password_cost: str = _setting("standard", _one_of("standard", "test"), "Argon2id cost; 'test' is for test suites alone")
+    oidc_microsoft_client_id: str = _setting("", _text, "Microsoft sign-in: the application's id")
+    oidc_microsoft_client_secret: str = _setting("", _text, "its secret (the value, not the secret's id)", secret=True)
+    oidc_microsoft_tenant: str = _setting("", _tenant, "the directory (tenant) id; or organizations, with a list of tenants")
+    oidc_microsoft_tenants: tuple[str, ...] = _setting((), _tenants, "the tenants that may sign in, by id, separated by commas")
+    oidc_microsoft_authority: str = _setting("https://login.microsoftonline.com", _provider_url, "another cloud's sign-in address")
+    oidc_issuer: str = _setting("", _provider_url, "sign-in with any other OpenID provider: its issuer, such as Keycloak's realm")
+    oidc_client_id: str = _setting("", _text, "the id that this provider knows Stockade by")
+    oidc_client_secret: str = _setting("", _text, "the secret that goes with it; none for a public client", secret=True)
+    oidc_name: str = _setting("Company account", _text, "what the button to this provider says after \"Sign in with\"")
+    oidc_scopes: str = _setting("openid profile email", _text, "what is asked of this provider")
+    oidc_required_claim: tuple[str, str] | None = _setting(None, _claim, "a claim that this provider's tokens must have: hd=example.com")
+    oidc_provision: bool = _setting(False, _flag, "whoever a provider vouches for gets an account, without any rights")
     web_workers: int = _setting(2, _whole(1, 64), "web server processes")
     web_threads: int = _setting(32, _whole(1, 512), "threads in each web server process")
     max_request_mb: int = _setting(16, _whole(1, 4096), "largest request body, in MiB")
@@ -176,9 +234,29 @@ def load(environ: Mapping[str, str]) -> Settings:
         except ValueError as problem:
             faults.append(f"{name} {problem}")
     faults += [f"{name} is not a setting" for name in sorted(environ) if name.startswith(PREFIX) and name not in known]
+    if not faults:
+        faults = _faults_together(Settings(**values))
     if faults:
         raise SettingsError(faults)
     return Settings(**values)
+
+
+def _faults_together(settings: Settings) -> list[str]:
+    """Settings that are fine by themselves and need others."""
+    faults = []
+    microsoft = {"CLIENT_ID": settings.oidc_microsoft_client_id, "CLIENT_SECRET": settings.oidc_microsoft_client_secret,
+                 "TENANT": settings.oidc_microsoft_tenant}
+    if any(microsoft.values()):
+        faults += [f"{PREFIX}OIDC_MICROSOFT_{name} is missing" for name, value in microsoft.items() if not value]
+        if settings.oidc_microsoft_tenant in _TENANT_WORDS and not settings.oidc_microsoft_tenants:
+            faults.append(f"{PREFIX}OIDC_MICROSOFT_TENANTS is missing: with {settings.oidc_microsoft_tenant} it says who may sign in")
+    if settings.oidc_issuer and not settings.oidc_client_id:
+        faults.append(f"{PREFIX}OIDC_CLIENT_ID is missing")
+    if (settings.oidc_client_id or settings.oidc_client_secret) and not settings.oidc_issuer:
+        faults.append(f"{PREFIX}OIDC_ISSUER is missing")
+    if "openid" not in settings.oidc_scopes.split():
+        faults.append(f"{PREFIX}OIDC_SCOPES must have openid")
+    return faults
 
 
 def _given(name: str, environ: Mapping[str, str], secret: bool, faults: list[str]) -> str | None:

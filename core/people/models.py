@@ -60,3 +60,29 @@ class RefreshToken(Model):
     family_id = peewee.CharField(32, index=True)
     created_at = InstantField()
     spent_at = InstantField(null=True)
+
+
+class UserIdentity(Model):
+    """Who an OpenID provider says that a user is. Issuer and subject never change; an e-mail address is never looked at."""
+
+    id = peewee.CharField(32, primary_key=True)
+    user_id = peewee.CharField(32, index=True)
+    issuer = peewee.CharField(255)
+    subject = peewee.CharField(255)
+    tenant = peewee.CharField(36, default="")
+    name = peewee.CharField(200, default="")
+    username = peewee.CharField(200, default="")
+    created_at = InstantField()
+    used_at = InstantField(null=True)
+
+    class Meta:
+        indexes = ((("issuer", "subject"), True),)
+
+
+class UserInvitation(Model):
+    """A link by which a user whom an administrator made gets his identity; good once. Only the SHA-256 of its secret is kept."""
+
+    digest = peewee.CharField(64, primary_key=True)
+    user_id = peewee.CharField(32, index=True)
+    created_at = InstantField()
+    expires_at = InstantField(index=True)

@@ -203,8 +203,9 @@ def user() -> None:
 @click.option("--role", required=True, help="msp_admin, msp_analyst, customer_admin, customer_viewer, or one of your own.")
 @click.option("--customer", help="Customer, by id or name, in which the role is held; MSP staff hold theirs everywhere.")
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input instead of asking for it.")
+@click.option("--without-password", is_flag=True, help="For somebody who signs in with a provider alone; see `stockade user invite`.")
 @_home
-def user_add(email: str, role: str, customer: str | None, password_stdin: bool, home: str | None) -> None:
+def user_add(email: str, role: str, customer: str | None, password_stdin: bool, without_password: bool, home: str | None) -> None:
     """Add somebody who signs in with EMAIL and a password."""
     from core.access import service as access
     from core.db import atomic
@@ -212,11 +213,62 @@ def user_add(email: str, role: str, customer: str | None, password_stdin: bool, 
 
     deployment = _deployment(home)
     customer_id = _customer(customer).id if customer else None
-    password = _password(password_stdin)
+    password = None if without_password else _password(password_stdin)
     with atomic():
         added = people.add(email, actor=access.COMMAND.actor, settings=deployment.settings, password=password)
         access.grant_role(access.COMMAND, added, role, customer_id)
     click.echo(added.id)
+
+
+@user.command("invite")
+@click.argument("email")
+@click.option("--days", type=click.IntRange(1, 90), default=7, show_default=True, help="How long the link is good.")
+@_home
+def user_invite(email: str, days: int, home: str | None) -> None:
+    """Print a link by which the user EMAIL signs in with a provider for the first time; whoever opens it becomes that user."""
+    from core.access.service import COMMAND
+    from core.http.addresses import SIGN_IN_PAGE
+    from core.people import service as people
+    from core.signin import identities, providers
+
+    settings = _deployment(home).settings
+    if not providers.configured(settings):
+        raise CommandFailed(ExitCode.REFUSED, "no sign-in provider is set up: see STOCKADE_OIDC_... in docs/operators.md")
+    secret = identities.invite(people.by_email(email), actor=COMMAND.actor, days=days)
+    click.echo(f"{settings.public_url.rstrip('/')}{SIGN_IN_PAGE}?invitation={secret}")
+
+
+@user.command("link")
+@click.argument("email")
+@click.argument("subject")
+@click.option("--tenant", help="The tenant's id, when it is Microsoft's; SUBJECT is the person's object id there.")
+@_home
+def user_link(email: str, subject: str, tenant: str | None, home: str | None) -> None:
+    """Let the user EMAIL sign in as SUBJECT, the provider's own id of that person."""
+    from core.access.service import COMMAND
+    from core.people import service as people
+    from core.signin import identities, providers
+
+    deployment = _deployment(home)
+    wanted = providers.MICROSOFT if tenant else providers.OTHER
+    provider = next((found for found in providers.configured(deployment.settings) if found.id == wanted), None)
+    if provider is None:
+        raise CommandFailed(ExitCode.REFUSED, "this provider is not set up: see STOCKADE_OIDC_... in docs/operators.md")
+    identities.link(people.by_email(email), provider.identity_of(subject, tenant or ""), actor=COMMAND.actor)
+
+
+@user.command("unlink")
+@click.argument("email")
+@_home
+def user_unlink(email: str, home: str | None) -> None:
+    """Take from the user EMAIL every way to sign in with a provider, and end what he is signed in with."""
+    from core.access.service import COMMAND
+    from core.people import service as people
+    from core.signin import identities
+
+    _deployment(home)
+    number = identities.unlink_all(people.by_email(email), actor=COMMAND.actor)
+    click.echo(f"{number} identities removed")
 
 
 def _password(from_stdin: bool) -> str:

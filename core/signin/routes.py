@@ -3,7 +3,7 @@
 from typing import Any
 from urllib.parse import urlencode
 
-from flask import Response, g, jsonify, make_response, redirect, request
+from flask import Response, g, jsonify, make_response, redirect, render_template, request
 from flask_smorest import Blueprint
 
 from core import clock
@@ -14,7 +14,9 @@ from core.http.access import CustomerFrom, Principal, current_principal, public,
 from core.http.addresses import SIGN_IN_PAGE, base_url, own_url
 from core.http.deployed import deployment, settings
 from core.people import service, sessions
+from core.signin import browser
 from core.signin.schemas import CsrfTokenSchema, PickCustomerSchema, ProviderSchema, SessionSchema
+from core.signin.service import SignIn
 from core.tenancy import service as tenancy
 
 blp = Blueprint("auth", __name__, url_prefix="/api/auth", description="Signing in and out, compatible with NextAuth clients")
@@ -34,9 +36,11 @@ def csrf_token() -> dict[str, str]:
 @blp.response(200, ProviderSchema)
 def providers() -> Response:
     """The ways to sign in, by id."""
+    ways = [("credentials", "E-mail and password", "credentials"),
+            *((provider.id, provider.name, "oidc") for provider in SignIn.current().providers)]
     auth = _auth_url()
-    return jsonify({"credentials": {"id": "credentials", "name": "E-mail and password", "type": "credentials",
-                                    "signinUrl": f"{auth}/signin/credentials", "callbackUrl": f"{auth}/callback/credentials"}})
+    return jsonify({way: {"id": way, "name": name, "type": kind, "signinUrl": f"{auth}/signin/{way}",
+                          "callbackUrl": f"{auth}/callback/{way}"} for way, name, kind in ways})
 
 
 @blp.get("/session")
@@ -68,6 +72,48 @@ def sign_in() -> Response:
 def sign_in_too() -> Response:
     """The same under the address that the providers name."""
     return _signed_in()
+
+
+@blp.post("/signin/<provider>")
+@public
+@blp.response(200, description="Where to send the browser: ``{url}`` when ``json`` is true, else a redirect")
+def sign_in_elsewhere(provider: str) -> Response:
+    """Set out to a provider; needs ``csrfToken``. It leads back to ``/callback/<provider>``."""
+    given = _submitted()
+    if not csrf.is_vouched_for(given.get("csrfToken", ""), settings(), _csrf_secret()):
+        return _sent_on(given, f"{_auth_url()}/signin?{_said(given, csrf='true')}")
+    started = SignIn.current().start(
+        provider, f"{_auth_url()}/callback/{provider}", browser_secret=browser.secret_of(settings()), address=request.remote_addr or "",
+        callback_url=own_url(given.get("callbackUrl"), settings()), invitation=given.get("invitation") or None)
+    if started.failure:
+        return _sent_on(given, f"{_auth_url()}/error?{_said(given, error=started.failure, provider=provider)}")
+    # A page's policy on where its forms may lead holds for redirects as well, so that our own asks for an answer that sends it on.
+    response = make_response(render_template("signin/leave.html", url=started.url)) if given.get("page") else _sent_on(given, started.url)
+    browser.keep(response, started.browser_secret, settings())
+    return response
+
+
+@blp.get("/signin/<provider>")
+@public
+@blp.response(302, description="To the page where people sign in")
+def sign_in_page_too(provider: str) -> Any:
+    """Where people sign in; only its button sets out."""
+    return sign_in_page()
+
+
+@blp.get("/callback/<provider>")
+@public
+@blp.response(302, description="Signed in: to where the sign-in was to lead; else to the page that says why not")
+def came_back(provider: str) -> Response:
+    """Where a provider sends the browser back to."""
+    back = SignIn.current().finish_page(provider, request.args, browser.secret_of(settings()))
+    if back.user is None:
+        said = {"error": back.failure, **({"callbackUrl": back.callback_url} if back.callback_url else {})}
+        return make_response(redirect(f"{base_url(settings())}{SIGN_IN_PAGE}?{urlencode(said)}"))
+    response = make_response(redirect(back.callback_url))
+    cookies.set_session(response, sessions.begin(back.user.id, settings(), replaced_token=_session_token()), settings())
+    browser.forget(response, settings())
+    return response
 
 
 @blp.post("/signout")

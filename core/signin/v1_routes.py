@@ -15,7 +15,7 @@ from core.signin import keys, tokens
 from core.signin.schemas import TokensSchema
 
 blp = Blueprint("v1_auth", __name__, url_prefix="/v1/auth", description="Signing in, for clients that hold tokens")
-keys_blp = PlainBlueprint("signing_keys", __name__)
+open_blp = PlainBlueprint("sign_in", __name__, template_folder="templates", static_folder="static", static_url_path="/sign-in/own")
 
 _FIVE_MINUTES = 300  # seconds; well below the day that a key is published before it signs
 
@@ -57,7 +57,7 @@ def _ended_by_access_token() -> str | None:
     return principal.user_id
 
 
-@keys_blp.get("/.well-known/jwks.json")
+@open_blp.get("/.well-known/jwks.json")
 @public
 def signing_keys() -> Response:
     """The public keys that access tokens are verified with."""

@@ -18,6 +18,7 @@ from tests.factories import SETTINGS
 PUBLIC = {
     "/api/auth/csrf", "/api/auth/providers", "/api/auth/session", "/api/auth/signin", "/api/auth/signout", "/api/auth/error",
     "/api/auth/callback/credentials", "/api/auth/signin/credentials", "/signin",  # how one signs in
+    "/api/auth/signin/<provider>", "/api/auth/callback/<provider>",
     "/v1/auth/refresh", "/v1/auth/signout",  # ask for a token of their own
     "/.well-known/jwks.json",  # public keys
     "/api/integrations/<source>/webhook/<key>",  # signed by its sender
@@ -26,7 +27,7 @@ PUBLIC = {
     "/docs", "/docs/<surface>/openapi.json", "/docs/files/<name>",  # the same for every deployment
 }
 #: files that lie in folders of ours, the same for everybody
-STATIC = {"/docs/own/<path:filename>", "/static/<path:filename>"}
+STATIC = {"/docs/own/<path:filename>", "/sign-in/own/<path:filename>", "/static/<path:filename>"}
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from core.connections.models import Run
 from core.people import service as people
 from core.runtime.exits import ExitCode
 from core.settings import load
+from core.signin import identities
 from core.tenancy import service as tenancy
 from core.testing.standin import StandIn
 from plugins.sonarqube.upstream import create_app
@@ -50,6 +51,35 @@ def test_a_user_is_added_with_a_password_from_standard_input(environ, stockade, 
     user = people.authenticate("ada@example.com", PASSWORD, load(environ))
     assert user is not None
     assert answer.out == user.id + "\n"
+
+
+@pytest.fixture
+def with_provider(environ, monkeypatch):
+    """Sets a provider up, for this process too."""
+    def set_up():
+        for name, value in (("OIDC_ISSUER", "https://login.example.com/realms/x"), ("OIDC_CLIENT_ID", "stockade"),
+                            ("PUBLIC_URL", "https://stockade.example.com/")):
+            monkeypatch.setenv(f"STOCKADE_{name}", value)
+    return set_up
+
+
+def test_a_user_who_signs_in_with_a_provider_is_added_without_a_password_and_invited(environ, stockade, with_provider):
+    assert stockade("user", "add", "ada@example.com", "--role", "msp_admin", "--without-password").code == 0
+    answer = stockade("user", "invite", "ada@example.com")
+    assert (answer.code, "no sign-in provider is set up" in answer.err) == (ExitCode.REFUSED, True)
+    with_provider()
+    answer = stockade("user", "invite", "ada@example.com")
+    assert answer.out.startswith("https://stockade.example.com/signin?invitation=")
+    assert identities.invited(answer.out.strip().partition("=")[2]).email == "ada@example.com"
+
+
+def test_a_user_is_linked_with_a_providers_own_id_and_unlinked(environ, stockade, with_provider):
+    with_provider()
+    stockade("user", "add", "ada@example.com", "--role", "msp_admin", "--without-password")
+    assert stockade("user", "link", "ada@example.com", "4f1c").code == 0
+    assert stockade("user", "link", "ada@example.com", "4f1c").code == ExitCode.REFUSED
+    assert stockade("user", "link", "ada@example.com", "4f1c", "--tenant", "x").code == ExitCode.REFUSED
+    assert stockade("user", "unlink", "ada@example.com").out == "1 identities removed\n"
 
 
 def test_a_customers_user_names_the_customer_by_id_or_name(environ, stockade, typed):
