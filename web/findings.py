@@ -11,7 +11,7 @@ from core.assets.models import Asset, AssetGroup
 from core.findings import service
 from core.findings.service import Filter
 from core.findings.state import Status
-from core.hooks.contracts import Severity
+from core.hooks.contracts import Discipline, Severity
 from core.http.access import current_scope, requires
 from core.http.paging import cursor_after, key_of
 from core.ids import finding_public_id
@@ -27,6 +27,7 @@ _LONGEST_TEXT = 200
 _ALL = "all"
 _SEVERITIES = {severity.name.lower(): severity for severity in sorted(Severity, reverse=True)}
 _STATES = {str(status): status for status in Status}
+_DISCIPLINES = {str(Discipline.APPSEC): "Application findings", str(Discipline.OFFSEC): "Offensive findings"}
 _OVERDUE = "overdue"
 _DUE = {"": "Any due date", _OVERDUE: "Overdue", "7": "Due within a week", "30": "Due within 30 days"}
 
@@ -40,16 +41,18 @@ class Asked:
     source: str
     asset: str
     group: str
+    discipline: str
     due: str
     text: str
 
     @classmethod
     def in_address(cls, args: MultiDict[str, str]) -> "Asked":
         given = [word for value in args.getlist("severity") for word in value.lower().split(",")]
-        state, due = args.get("state", ""), args.get("due", "")
+        state, due, discipline = args.get("state", ""), args.get("due", ""), args.get("discipline", "")
         return cls(severities=tuple(name for name in _SEVERITIES if name in given),
                    state=state if state == _ALL or state in _STATES else str(Status.OPEN), source=args.get("source", "")[:32],
-                   asset=args.get("asset", "")[:32], group=args.get("group", "")[:32], due=due if due in _DUE else "",
+                   asset=args.get("asset", "")[:32], group=args.get("group", "")[:32],
+                   discipline=discipline if discipline in _DISCIPLINES else "", due=due if due in _DUE else "",
                    text=args.get("text", "").strip()[:_LONGEST_TEXT])
 
     @property
@@ -57,7 +60,8 @@ class Asked:
         return Filter(states=tuple(Status) if self.state == _ALL else (_STATES[self.state],),
                       severities=tuple(_SEVERITIES[name] for name in self.severities), sources=(self.source,) if self.source else (),
                       asset_id=self.asset, group_id=self.group, text=self.text, breached=True if self.due == _OVERDUE else None,
-                      due_within=int(self.due) if self.due.isdecimal() else None)
+                      due_within=int(self.due) if self.due.isdecimal() else None,
+                      discipline=Discipline(self.discipline) if self.discipline else None)
 
     @property
     def is_narrowed(self) -> bool:
@@ -66,7 +70,7 @@ class Asked:
     @property
     def _query(self) -> dict[str, Any]:
         return {"severity": list(self.severities), "state": self.state if self.state != Status.OPEN else "", "source": self.source,
-                "asset": self.asset, "group": self.group, "due": self.due, "text": self.text}
+                "asset": self.asset, "group": self.group, "discipline": self.discipline, "due": self.due, "text": self.text}
 
     def address(self, endpoint: str = "web.findings", **changes: Any) -> str:
         """The address of this list, or of another page about it, with other filters; None takes one out."""
@@ -89,6 +93,8 @@ class Asked:
             yield f"In {asset_name(scope, self.asset)}"
         if self.group:
             yield f"In the group {group_name(scope, self.group)}"
+        if self.discipline:
+            yield _DISCIPLINES[self.discipline]
         if self.due:
             yield _DUE[self.due]
         if self.text:
@@ -117,5 +123,5 @@ def findings() -> Response:
                 next_url=asked.address(cursor=after) if after else "", first_url=asked.address() if cursor else "",
                 asset_name=asset_name(scope, asked.asset) if asked.asset else "", here=asked.address(cursor=cursor),
                 group_name=group_name(scope, asked.group) if asked.group else "", changed=told_number("changed"),
-                severities=_SEVERITIES, states=(*_STATES, _ALL), dues=_DUE, connectors=of_findings(),
+                severities=_SEVERITIES, states=(*_STATES, _ALL), dues=_DUE, disciplines=_DISCIPLINES, connectors=of_findings(),
                 shows_due=any(finding.due_day is not None for finding in found.findings))

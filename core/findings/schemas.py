@@ -13,7 +13,7 @@ from core.findings.settling import Target
 from core.findings.sla import MOST_DAYS
 from core.findings.state import Status, VerdictKind
 from core.findings.verdicts import LONGEST_REASON, MOST_FINDINGS
-from core.hooks.contracts import Severity
+from core.hooks.contracts import Discipline, Severity
 from core.http.paging import PageArgs
 from core.http.schemas import CamelSchema, IsoInstant, SafeStr
 from core.ids import finding_public_id
@@ -72,6 +72,8 @@ class FilterSchema(CamelSchema):
     text = SafeStr(load_default="", validate=validate.Length(max=200))
     category = SafeStr(load_default="", validate=validate.Length(max=32))
     cwe = _Cwe(load_default=None, metadata={"type": "string"})
+    discipline = fields.Enum(Discipline, by_value=True, load_default=None, metadata={
+        "description": "appsec: of applications; offsec: offensive ones, such as those of DAST"})
     breached = fields.Bool(load_default=None, metadata={"description": "true: those past their due day; false: the others"})
     due_within = fields.Int(load_default=None, validate=validate.Range(0, MOST_DAYS), metadata={
         "description": "Those that are due within so many days from today; those past their due day too"})
@@ -86,7 +88,8 @@ def filter_of(wanted: dict[str, Any]) -> Filter:
     sources = tuple(word.strip() for word in wanted["source"].split(",") if word.strip())
     return Filter(states=wanted["state"], severities=wanted["severity"], sources=sources, asset_id=wanted["asset"],
                   group_id=wanted["group"], text=wanted["text"], cwe=wanted["cwe"], category=wanted["category"],
-                  breached=wanted["breached"], due_within=wanted["due_within"])
+                  breached=wanted["breached"], due_within=wanted["due_within"],
+                  discipline=wanted["discipline"])
 
 
 class FindingSchema(CamelSchema):

@@ -16,7 +16,7 @@ from core.findings.models import Finding, FindingEvent, Rule, Verdict
 from core.findings.sla import breached
 from core.findings.state import Status
 from core.findings.terms import day_of
-from core.hooks.contracts import Severity
+from core.hooks.contracts import Discipline, Severity
 from core.ids import finding_key
 from core.scope import Scope
 
@@ -37,6 +37,7 @@ class Filter:
     category: str = ""
     breached: bool | None = None  # past their due day, or not
     due_within: int | None = None  # days from today; those past their due day too
+    discipline: Discipline | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +94,8 @@ def _narrowed(scope: Scope, wanted: Filter, state: Status, after: tuple[int, int
         visible = AssetGroup.visible_in(scope).select(AssetGroup.id).where(AssetGroup.id == wanted.group_id)
         members = GroupMember.select(GroupMember.asset).where(GroupMember.customer_id == scope.customer_id, GroupMember.group.in_(visible))
         query = query.where(Finding.asset_id.in_(members))
+    if wanted.discipline is not None:
+        query = query.where(Finding.asset_id.in_(Asset.within(scope).select(Asset.id).where(Asset.discipline == wanted.discipline)))
     if wanted.category:
         query = query.where(Finding.category == wanted.category)
     if wanted.cwe is not None:

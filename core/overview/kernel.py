@@ -153,22 +153,39 @@ def _totals(sums: list) -> Totals:
     return Totals(critical, high, medium, low, info, findings, remediated, assets, updated_at)
 
 
+#: figures of the dashboards that ``contributions`` takes apart
+FIGURES = ("open", "critical", "high", "medium", "low", "remediated", "overdue")
+_SEVERITIES = ("critical", "high", "medium", "low")
+
+
 def contributions(scope: Scope, figure: str, live: Live = _NONE, *, discipline: Discipline | None = None,
-                  source: str | None = None) -> list[tuple[Asset, int]]:
+                  source: str | None = None, today: int = 0) -> list[tuple[Asset, int]]:
     """The assets that make up a figure of the union, each with its part, largest first.
 
-    :param figure: ``critical``, ``high``, ``medium``, ``low``, or ``open`` for the four together.
+    :param figure: one of ``FIGURES``; ``open`` is the four severities together.
+    :param today: the day since 1970, for what is overdue.
     """
-    names = ("critical", "high", "medium", "low") if figure == "open" else (figure,)
     query = visible_assets(scope)
     if discipline is not None:
         query = query.where(Asset.discipline == discipline)
     if source is not None:
         query = query.where(Asset.source == source)
-    parts = []
-    for asset in query:
-        counts = live.get(asset.id)
-        part = sum(getattr(asset, f"open_{name}") if counts is None else getattr(counts, name) for name in names)
-        if part:
-            parts.append((asset, part))
-    return sorted(parts, key=lambda entry: (-entry[1], entry[0].name, entry[0].id))
+    late = _overdue(scope, today) if figure == "overdue" else {}
+    parts = [(asset, _part(asset, figure, live.get(asset.id), late)) for asset in query]
+    return sorted((part for part in parts if part[1]), key=lambda part: (-part[1], part[0].name, part[0].id))
+
+
+def _part(asset: Asset, figure: str, counts: LiveCounts | None, late: Mapping[str, int]) -> int:
+    if figure == "overdue":
+        return late.get(asset.id, 0)
+    if figure == "remediated":
+        return int(asset.findings_remediated)
+    names = _SEVERITIES if figure == "open" else (figure,)
+    return sum(getattr(asset, f"open_{name}") if counts is None else getattr(counts, name) for name in names)
+
+
+def _overdue(scope: Scope, today: int) -> dict[str, int]:
+    """Findings past their due day, by asset of the customer."""
+    late = AssetDue.select(AssetDue.asset_id, peewee.fn.SUM(AssetDue.open_findings)).where(
+        AssetDue.customer_id == scope.customer_id, AssetDue.due_day < today).group_by(AssetDue.asset_id)
+    return {asset_id: int(number) for asset_id, number in late.tuples()}

@@ -9,6 +9,7 @@ from core.assets.models import Asset
 from core.hooks.contracts import Discipline, Severity
 from core.http.schemas import CamelSchema, IsoInstant
 from core.ids import finding_public_id
+from core.overview.kernel import FIGURES
 from core.overview.service import GroupRow, OffensiveFinding
 
 _OFFENSIVE = "Offensive Security"
@@ -157,7 +158,7 @@ class AcsSummaryArgs(CamelSchema):
 
 
 class ExplainArgs(CamelSchema):
-    figure = fields.Str(load_default="open", validate=validate.OneOf(["open", "critical", "high", "medium", "low"]))
+    figure = fields.Str(load_default="open", validate=validate.OneOf(FIGURES))
     discipline = fields.Enum(Discipline, by_value=True, load_default=None, metadata={"description": "appsec or offsec; both by default"})
     source = fields.Str(load_default=None, validate=validate.Length(max=32))
 

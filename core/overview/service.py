@@ -20,6 +20,7 @@ from core.scope import Scope
 
 SONAR = "sonarqube"
 TOP_ASSETS = 10
+_ALWAYS_STORED = ("remediated", "overdue")  # figures that no source counts live
 MOST_OFFENSIVE_FINDINGS = 1000  # the document sets no page for the list; more would stall every dashboard that reads it
 
 #: names and colours of the provider donut; the document fixes those of the vault and Snyk
@@ -99,6 +100,8 @@ class Overview:
     top_assets: Sequence[Asset]
     merges_sonar: bool
     sources: Sequence["SourceUsed"]
+    offensive: Totals
+    by_source: Mapping[str, Totals]
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,14 +131,15 @@ def managed_assets(scope: Scope, live: Live = NO_LIVE) -> ManagedAssets:
     """Open findings of the union of visible groups, application against offensive, with the offensive ones listed."""
     union = kernel.union(scope, live.counts)
     offensive = union.of(Discipline.OFFSEC)
-    return ManagedAssets(union.of(Discipline.APPSEC), offensive, _offensive_findings(scope) if offensive.assets else (),
+    return ManagedAssets(union.of(Discipline.APPSEC), offensive, offensive_findings(scope) if offensive.assets else (),
                          sources_used(union, live))
 
 
-def _offensive_findings(scope: Scope) -> list[OffensiveFinding]:
+def offensive_findings(scope: Scope, limit: int = MOST_OFFENSIVE_FINDINGS) -> list[OffensiveFinding]:
+    """Open offensive findings of visible assets, the most severe and newest first."""
     assets = kernel.visible_assets(scope).where(Asset.discipline == Discipline.OFFSEC)
     found = list(Finding.within(scope).where(Finding.status == Status.OPEN, Finding.asset_id.in_(assets.select(Asset.id)))
-                 .order_by(Finding.severity.desc(), Finding.id.desc()).limit(MOST_OFFENSIVE_FINDINGS))
+                 .order_by(Finding.severity.desc(), Finding.id.desc()).limit(limit))
     by_id = findings.assets_of(found)
     return [OffensiveFinding(finding, by_id[finding.asset_id], json.loads(finding.details)) for finding in found]
 
@@ -153,8 +157,10 @@ def overview(scope: Scope, live: Live = NO_LIVE) -> Overview:
     union = kernel.union(scope, live.counts)
     totals = union.of()
     has_sonar = any(source == SONAR for _, source in union.parts)
+    used = sources_used(union, live)
     return Overview(scope.is_limited_to_groups, AssetGroup.visible_in(scope).count(), totals, _providers(union), _severities(totals),
-                    kernel.top_assets(scope, TOP_ASSETS), has_sonar and not scope.is_limited_to_groups, sources_used(union, live))
+                    kernel.top_assets(scope, TOP_ASSETS), has_sonar and not scope.is_limited_to_groups, used, union.of(Discipline.OFFSEC),
+                    {one.source: union.of(source=one.source) for one in used})
 
 
 def breaches(scope: Scope) -> int:
@@ -232,9 +238,10 @@ class Explanation:
 def explain(scope: Scope, figure: str, live: Live = NO_LIVE, *, discipline: Discipline | None = None,
             source: str | None = None) -> Explanation:
     """Which assets, through which groups and from which source's counts, make up a figure of the dashboards."""
-    parts = kernel.contributions(scope, figure, live.counts, discipline=discipline, source=source)
+    parts = kernel.contributions(scope, figure, live.counts, discipline=discipline, source=source, today=day_of(clock.now()))
     groups = kernel.groups_of(scope)
-    shown = [Contribution(asset, value, "live" if asset.id in live.counts else "stored", groups.get(asset.id, ()))
+    counted_live = live.counts if figure not in _ALWAYS_STORED else {}
+    shown = [Contribution(asset, value, "live" if asset.id in counted_live else "stored", groups.get(asset.id, ()))
              for asset, value in parts]
     return Explanation(figure, sum(value for _, value in parts), shown, sources_used(kernel.union(scope, live.counts), live))
 

@@ -21,6 +21,7 @@ from core.people.models import UserSession
 from core.scope import Scope
 from core.tenancy.models import Customer
 from core.testing.standin import StandIn
+from plugins.checkmarx import upstream as checkmarx
 from plugins.sonarqube.upstream import Plan, World, admit_organizations, default_world
 from plugins.sonarqube.upstream import create_app as create_sonar
 from plugins.sonarqube.upstream.world import Flavour
@@ -29,6 +30,7 @@ from tests.processes import deployment_of, environment
 
 PASSWORD = factories.PASSWORD
 ADMIN, ANALYST, VIEWER = "grace.hopper@msp.example", "alan.turing@msp.example", "ada.lovelace@contoso.example"
+FEW_RESULTS = checkmarx.Plan(projects=4, results=60, largest=20, attacks=24)
 SMALL = Plan(projects=8, issues=300, largest=90, hotspots=24)
 _ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
               "--disable-component-update", "--disable-sync"]
@@ -66,6 +68,20 @@ class Site:
         assets = [asset.id for asset in Asset.within(scope).order_by(Asset.open_critical.desc(), Asset.name)]
         drafts = [GroupDraft("Customer-facing services", tuple(assets[::2])), GroupDraft("Crown jewels", tuple(assets[:3]), shared=True)]
         groups.replace(scope, present + drafts, groups.ReplaceMode.ALL, may_change_shared=True, actor=ADMIN)
+
+
+@contextmanager
+def checkmarx_of(site: Site, customer: Customer, plan: checkmarx.Plan = FEW_RESULTS) -> Iterator[Connection]:
+    """The customer's connection to a Checkmarx stand-in with DAST environments, synced once; the stand-in answers while the block lasts."""
+    world = checkmarx.default_world(plan)
+    secret = "a-client-secret-for-tests"
+    world.admit_client(checkmarx.Credential("contoso", "portal", secret))
+    with StandIn(checkmarx.create_app(world)) as service_of_checkmarx:
+        settings = {"url": service_of_checkmarx.url, "tenant": "contoso", "client_id": "portal", "client_secret": secret}
+        connector = site.deployment.plugins.connector("checkmarx")
+        connection = service.configure(site.deployment, Scope(customer.id), connector, settings, actor="test", interval_minutes=60)
+        site.sync(connection)
+        yield connection
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import Watch
 from tests.browser.site import ADMIN, VIEWER, Site, enter, sign_in
 
-PATHS = ("/", "/findings", "/findings?state=all", "/findings/decide?about=filter", "/findings/verdicts", "/findings/sla-policy",
+PATHS = ("/", "/explain", "/findings", "/findings?state=all", "/findings/decide?about=filter", "/findings/verdicts", "/findings/sla-policy",
          "/integrations", "/integrations/sonarqube", "/customers")
 
 #: texts whose contrast with what lies behind them is less than WCAG's level AA asks for

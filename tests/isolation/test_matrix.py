@@ -288,7 +288,7 @@ def test_who_is_limited_to_groups_sees_nothing_beside_them(whole_app, mine):
     client = signed_in_client(whole_app, user=user)
     for at in ("/api/findings", f"/api/findings/{mine.finding_id}", "/api/assets", "/api/asset-groups", "/api/security-overview",
                "/api/dashboard/overview", "/api/dashboard/overview/sonar", "/api/dashboard/overview/sla", "/api/manage-assets",
-               "/api/verdicts", "/api/sla-policy", "/findings", "/findings/verdicts", "/findings/sla-policy", "/"):
+               "/api/verdicts", "/api/sla-policy", "/findings", "/findings/verdicts", "/findings/sla-policy", "/explain", "/"):
         answer = ask(client, "GET", at, **{"x-customer-id": mine.customer.id})
         shown = answer.text.replace(mine.customer.name, "")
         assert mine.word not in shown, at

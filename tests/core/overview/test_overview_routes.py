@@ -2,9 +2,14 @@
 
 import pytest
 
+from core import clock
 from core.access.models import GroupLimit
 from core.assets.models import AssetGroup, GroupMember
+from core.findings import sla
+from core.findings.models import Finding
+from core.findings.sla import Policy
 from core.hooks.contracts import Severity, SourceState
+from core.scope import Scope
 from tests import scripted, syncing
 from tests.factories import make_customer, make_user, signed_in_client
 from tests.scripted import finding
@@ -165,6 +170,24 @@ def test_a_figure_is_explained_by_parts_that_add_up_to_it(portal, customers, fig
     if not query:
         overview = client.get("/api/dashboard/overview").get_json()
         assert answer["value"] == overview["vulnerabilitiesOpen" if figure == "open" else f"{figure}Severity"]
+
+
+def test_what_is_overdue_and_remediated_is_explained_too(portal, customers):
+    scope = Scope(customers[0].id)
+    client = signed_in_client(portal, "customer_viewer", customer=customers[0])
+    Finding.update(first_seen_at=clock.now() - 30 * clock.DAY).where(Finding.customer_id == scope.customer_id).execute()
+    sla.replace(scope, [Policy(None, critical=7, high=7, medium=7)], actor="test")
+    overdue = client.get("/api/explain?figure=overdue").get_json()
+    assert overdue["value"] == sum(entry["value"] for entry in overdue["assets"]) > 0
+    assert overdue["value"] == client.get("/api/dashboard/overview/sla").get_json()["breaches"]
+    assert {entry["used"] for entry in overdue["assets"]} == {"stored"}
+    remediated = client.get("/api/explain?figure=remediated").get_json()
+    assert remediated["value"] == client.get("/api/dashboard/overview").get_json()["remediated"] == 1
+    offensive = client.get("/api/findings?discipline=offsec").get_json()["findings"]
+    assert [entry["asset"]["name"] for entry in offensive] == ["Target"]
+    assert client.get("/api/findings?discipline=appsec").get_json()["count"]["value"] == 4
+    other = signed_in_client(portal, "customer_viewer", customer=customers[1])
+    assert other.get("/api/explain?figure=overdue").get_json()["value"] == 0
 
 
 def test_a_figure_that_is_not_there_cannot_be_explained(portal, customers):
