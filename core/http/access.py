@@ -43,12 +43,11 @@ def _patterns_covering(node: str) -> frozenset[str] | None:
     segments = node.split(".")
     if len(segments) > _DEEPEST:
         return None
-    begun, found = [""], {"*", node}
-    for segment in segments:
-        found.update(f"{beginning}*" for beginning in begun)
-        begun = [f"{beginning}{word}." for beginning in begun for word in {segment, "*"}]
-    found.update(whole[:-1] for whole in begun)
-    return frozenset(found)
+    begun, found = [""], ["*", node]
+    for segment in segments[:-1]:
+        found += [f"{beginning}*" for beginning in begun]
+        begun = [f"{beginning}{segment}." for beginning in begun] + [f"{beginning}*." for beginning in begun]
+    return frozenset(found + [f"{beginning}*" for beginning in begun] + [beginning + segments[-1] for beginning in begun])
 
 
 def any_matches(patterns: frozenset[str], node: str) -> bool:

@@ -14,6 +14,7 @@ from core.assets.models import Asset
 from core.db import Model, db, schema
 from core.findings import rollups
 from core.findings.models import Finding, Verdict
+from core.people.models import User
 
 TEXTS = ("fingerprint", "source_status", "category", "rule_key", "description", "cwe", "cve", "path", "url", "first_run_id", "last_run_id")
 
@@ -79,6 +80,10 @@ def test_a_database_of_the_first_release_comes_up_with_its_data(empty_database):
     for key in ("shop", "api"):
         finding(key, "a", "open")
         finding(key, "b", "accepted")
+    moments = {"created_at": 1, "updated_at": 1}
+    for email in ("john.doe@example.test", "Ada@example.test"):
+        insert("user", id=f"usr_{email[:3]}", email=email, email_key=email.lower(), name="", image="", status="active", failed_attempts=0,
+               **moments)
     assert schema.upgrade()[0] == "0002_verdicts"
     assert differences() == []
     newest = dict(Finding.select(Finding.asset_id, Finding.id).order_by(Finding.id).tuples())
@@ -86,6 +91,8 @@ def test_a_database_of_the_first_release_comes_up_with_its_data(empty_database):
         "ast_shop": ("shop", newest["ast_shop"]), "ast_api": ("api", None), "ast_empty": ("empty", 0)}
     assert {(row.status, row.paused_ms, row.paused_since is None) for row in Finding.select()} == {
         ("open", 0, True), ("accepted", 0, False)}
+    assert {(user.email, user.login, user.kind) for user in User.select()} == {
+        ("john.doe@example.test", "john.doe", "person"), ("Ada@example.test", "Ada", "person")}
     assert rollups.check() == []
     assert Verdict.select().count() == 0
     assert schema.upgrade() == []
