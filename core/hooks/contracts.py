@@ -382,12 +382,13 @@ class ReportParser(Protocol):
     def recognises(self, head: bytes) -> bool:
         """Whether this is such a report, told from its first 64 KiB (as UTF-8 where it is text) and never from a file name."""
 
-    def read(self, report: ReportFile) -> Iterator[AssetDraft | RuleDraft | FindingDraft]:
+    def read(self, report: ReportFile) -> "Iterator[AssetDraft | RuleDraft | FindingDraft | Unmapped]":
         """All that the report holds, lazily, in the order of the file.
 
         A finding belongs to the asset that was yielded last, and to the one that the caller named when he named one or none was
         yielded. So source keys are unique in the whole report, not only in an asset. A key may be repeated, the last one
-        counts; an asset may be yielded again.
+        counts; an asset may be yielded again. An ``Unmapped`` says that the report does not tell everything about the asset, for
+        instance since the tool did not run: nothing of it is closed then.
 
         :raises core.hooks.failures.ReportInvalid: when the file is not what its format says; nothing of it is kept then.
         """

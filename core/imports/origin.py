@@ -13,7 +13,7 @@ from core.connections.origins import Origin
 from core.db import db
 from core.deployment import Deployment
 from core.errors import NotFound, StockadeError, StorageFull
-from core.hooks.contracts import AssetDraft, CheckResult, FindingDraft, Pull, RuleDraft
+from core.hooks.contracts import AssetDraft, CheckResult, FindingDraft, Pull, RuleDraft, Unmapped
 from core.hooks.failures import ConnectorError
 from core.imports import reading
 from core.imports.kept import Kept
@@ -133,7 +133,7 @@ class _ReportPull:
     def asset(self, key: str) -> AssetDraft:
         return self._spool.asset(key)
 
-    def findings(self, asset: AssetDraft) -> Iterator[FindingDraft]:
+    def findings(self, asset: AssetDraft) -> Iterator[FindingDraft | Unmapped]:
         return self._spool.findings(asset.key)
 
     def rules(self, keys: Sequence[str]) -> Iterator[RuleDraft]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from core.db.texts import clean, key_of
 from core.errors import BadRequest
-from core.hooks.contracts import AssetDraft, FindingDraft, RuleDraft, Severity, SourceState
+from core.hooks.contracts import AssetDraft, FindingDraft, RuleDraft, Severity, SourceState, Unmapped
 from core.hooks.failures import ReportInvalid, ReportTooLarge
 from core.imports.limits import LONGEST_TEXT, MOST_ASSETS, MOST_FINDINGS, MOST_RULES
 
@@ -47,13 +47,14 @@ class Spool:
         self._waiting_rules: list[tuple[str, str]] = []
         self._assets: dict[str, int] = {}
         self._asset: int | None = None
+        self._gaps: dict[int, str] = {}  # why something of an asset is not told
         self._rules = 0
         self.read = 0  # findings, repeated ones counted each time
 
     def close(self) -> None:
         self._database.close()
 
-    def fill(self, drafts: Iterable[AssetDraft | RuleDraft | FindingDraft]) -> None:
+    def fill(self, drafts: Iterable[AssetDraft | RuleDraft | FindingDraft | Unmapped]) -> None:
         """Take everything in.
 
         :raises ReportInvalid: when a draft cannot be stored.
@@ -74,13 +75,15 @@ class Spool:
 
     # -- taking in ----------------------------------------------------------------------------------------------
 
-    def _take(self, draft: AssetDraft | RuleDraft | FindingDraft) -> None:
+    def _take(self, draft: AssetDraft | RuleDraft | FindingDraft | Unmapped) -> None:
         if isinstance(draft, FindingDraft):
             self._take_finding(draft)
         elif isinstance(draft, AssetDraft):
             self._take_asset(draft)
         elif isinstance(draft, RuleDraft):
             self._take_rule(draft)
+        elif isinstance(draft, Unmapped):
+            self._gaps[self._present_asset()] = draft.reason
         else:
             raise TypeError(f"the parser gave a {type(draft).__name__}")
 
@@ -117,14 +120,18 @@ class Spool:
         if len(self._waiting_rules) >= _BATCH:
             self._write()
 
-    def _take_finding(self, draft: FindingDraft) -> None:
+    def _present_asset(self) -> int:
         if self._asset is None:
             self._begin_the_other_asset()
+        return self._asset  # type: ignore[return-value]
+
+    def _take_finding(self, draft: FindingDraft) -> None:
+        asset = self._present_asset()
         self.read += 1
         if self.read > MOST_FINDINGS:
             raise ReportTooLarge(f"A report may have at most {MOST_FINDINGS:,} findings", f"finding {self.read:,}")
         told = _told_finding(draft)
-        self._waiting.append((self._asset, key_of(draft.source_key), told))  # type: ignore[arg-type]
+        self._waiting.append((asset, key_of(draft.source_key), told))
         if len(self._waiting) >= _BATCH:
             self._write()
 
@@ -153,12 +160,15 @@ class Spool:
         (told,) = self._database.execute("SELECT draft FROM asset WHERE number = ?", (self._assets[key_of(key)],)).fetchone()
         return AssetDraft(*json.loads(told))
 
-    def findings(self, key: str) -> Iterator[FindingDraft]:
-        """The findings of one asset, in the order of the report."""
-        cursor = self._database.execute("SELECT draft FROM finding WHERE asset = ? ORDER BY number", (self._assets[key_of(key)],))
+    def findings(self, key: str) -> Iterator[FindingDraft | Unmapped]:
+        """The findings of one asset, in the order of the report; in the end why they are not all, when that is so."""
+        asset = self._assets[key_of(key)]
+        cursor = self._database.execute("SELECT draft FROM finding WHERE asset = ? ORDER BY number", (asset,))
         while rows := cursor.fetchmany(_BATCH):
             for (told,) in rows:
                 yield _finding_of(json.loads(told))
+        if asset in self._gaps:
+            yield Unmapped(self._gaps[asset])
 
     def known_rules(self, keys: Iterable[str]) -> list[str]:
         """Those of the rules that the report tells of."""

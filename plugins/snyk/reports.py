@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from core.hooks.contracts import AssetDraft, FindingDraft, ReportFile, RuleDraft, Severity, SourceState
+from core.hooks.contracts import AssetDraft, FindingDraft, ReportFile, RuleDraft, Severity, SourceState, Unmapped
 from core.imports.formats import sarif
 from core.imports.json_stream import JsonStream, outline
 from plugins.snyk import cli
@@ -22,7 +22,7 @@ _CATEGORIES = {"snykcode": "code", "snyk code": "code", "snyk open source": "ope
 _WORDS = {severity.name.lower(): severity for severity in Severity}
 _MOST_PROJECTS = 10_000
 
-Drafts = Iterator[AssetDraft | RuleDraft | FindingDraft]
+Drafts = Iterator[AssetDraft | RuleDraft | FindingDraft | Unmapped]
 
 
 # -- the command line's JSON ----------------------------------------------------------------------------------------------------

@@ -9,9 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from core import clock
 from core.hooks.contracts import AssetDraft, FindingDraft, ReportFile, RuleDraft, Severity, SourceState
-from core.imports.formats.sarif import of_score
+from core.imports.formats.sarif import moment_of, of_score
 from core.imports.json_stream import JsonStream, outline
 from core.imports.limits import LONGEST_TEXT, MOST_LOOKED_UP
 from core.imports.xml_stream import Element, elements, root
@@ -21,8 +20,9 @@ Record = Mapping[str, Any]
 _SEVERITIES = {"critical": Severity.CRITICAL, "high": Severity.HIGH, "medium": Severity.MEDIUM, "low": Severity.LOW,
                "info": Severity.INFO, "none": Severity.INFO, "informational": Severity.INFO}
 _UNRATED = Severity.MEDIUM  # what nobody rated must not drop out of the totals, as info would
+_NOT_AFFECTED = "not_affected"
 _STATES = {"resolved": SourceState.FIXED, "resolved_with_pedigree": SourceState.FIXED, "false_positive": SourceState.FALSE_POSITIVE,
-           "not_affected": SourceState.FALSE_POSITIVE}
+           _NOT_AFFECTED: SourceState.FALSE_POSITIVE}
 _CVE = re.compile(r"\bCVE-\d{4}-\d{4,}\b", re.IGNORECASE)
 _CWE = re.compile(r"(?:CWE-)?(\d{1,5})", re.IGNORECASE)
 _LONGEST_TITLE = 200
@@ -57,11 +57,18 @@ class Bill:
 
     subject: Component | None = None
     components: dict[str, Component] = field(default_factory=dict)  # by bom-ref, and by purl
+    repeated: dict[int, int] = field(default_factory=dict)  # how often each source key was given
 
     def add(self, component: Component, reference: str) -> None:
         for key in (reference, component.purl):
             if key:
                 self.components.setdefault(key, component)
+
+    def numbered(self, key: str) -> str:
+        """Two packages may be the same one in two places; later ones get a number."""
+        known = hash(key)
+        self.repeated[known] = number = self.repeated.get(known, 0) + 1
+        return key if number == 1 else f"{key}:{number}"
 
 
 class CycloneDxReport:
@@ -90,8 +97,8 @@ def _read_json(report: ReportFile) -> Iterator[AssetDraft | FindingDraft]:
     with JsonStream(report) as document:
         for name in document.members():
             if name == "metadata":
-                bill.subject = document.mapped(_subject, document.value())
-            elif name == "components" and document.kind() == "array":
+                bill.subject = document.mapped(lambda told: _subject(told, bill), document.value())
+            elif name in ("components", "services") and document.kind() == "array":
                 for _ in document.items():
                     document.mapped(lambda told: _add(bill, told), document.value())
                     if len(bill.components) > MOST_LOOKED_UP:
@@ -104,9 +111,13 @@ def _read_json(report: ReportFile) -> Iterator[AssetDraft | FindingDraft]:
                     yield from drafts
 
 
-def _subject(metadata: Record) -> Component | None:
-    told = metadata.get("component")
-    return _component(told) if told else None
+def _subject(metadata: Record | None, bill: Bill) -> Component | None:
+    """What the bill is of. It may itself be affected, and hold components as others do."""
+    told = (metadata or {}).get("component")
+    if not told:
+        return None
+    _add(bill, told)
+    return _component(told)
 
 
 def _component(told: Record) -> Component:
@@ -116,7 +127,7 @@ def _component(told: Record) -> Component:
 
 def _add(bill: Bill, told: Record) -> None:
     bill.add(_component(told), str(told.get("bom-ref") or ""))
-    for inner in told.get("components") or ():
+    for inner in (*(told.get("components") or ()), *(told.get("services") or ())):
         _add(bill, inner)
 
 
@@ -132,9 +143,9 @@ def _asset(bill: Bill) -> Iterator[AssetDraft]:
 
 def _read_xml(report: ReportFile) -> Iterator[AssetDraft | FindingDraft]:
     bill = Bill()
-    for element in elements(report, {"component", "metadata"}):
+    for element in elements(report, {"component", "service", "metadata"}):
         if element.name == "metadata":
-            bill.subject = element.mapped(_subject_of)
+            bill.subject = element.mapped(lambda told: _subject_of(told, bill))
         else:
             element.mapped(lambda told: _add_element(bill, told))
             if len(bill.components) > MOST_LOOKED_UP:
@@ -147,9 +158,12 @@ def _read_xml(report: ReportFile) -> Iterator[AssetDraft | FindingDraft]:
             yield from element.mapped(lambda told: list(_findings(_record(told), bill)))
 
 
-def _subject_of(metadata: Element) -> Component | None:
+def _subject_of(metadata: Element, bill: Bill) -> Component | None:
     component = metadata.child("component")
-    return _component_of(component) if component is not None else None
+    if component is None:
+        return None
+    _add_element(bill, component)
+    return _component_of(component)
 
 
 def _component_of(element: Element) -> Component:
@@ -161,14 +175,14 @@ def _component_of(element: Element) -> Component:
 
 def _add_element(bill: Bill, element: Element) -> None:
     bill.add(_component_of(element), element.attributes.get("bom-ref", ""))
-    for inner in element.all("components", "component"):
+    for inner in (*element.all("components", "component"), *element.all("services", "service")):
         _add_element(bill, inner)
 
 
 def _extended(element: Element, bill: Bill) -> Iterator[FindingDraft]:
     """The vulnerabilities that stand within a component, as the extension for 1.0 to 1.3 has them."""
     for told in element.all("vulnerabilities", "vulnerability"):
-        yield _finding(_record(told), _component_of(element))
+        yield _finding(_record(told), _component_of(element), bill)
     for inner in element.all("components", "component"):
         yield from _extended(inner, bill)
 
@@ -176,8 +190,7 @@ def _extended(element: Element, bill: Bill) -> Iterator[FindingDraft]:
 def _record(element: Element) -> dict[str, Any]:
     """A vulnerability as the JSON notation would have it."""
     reference = element.attributes.get("ref")
-    affects = [{"ref": target.said("ref"), "versions": [{"version": version.said("version"), "status": version.said("status")}
-                                                        for version in target.all("versions", "version")]}
+    affects = [{"ref": target.said("ref"), "versions": [_version(version) for version in target.all("versions", "version")]}
                for target in element.all("affects", "target")]
     return {
         "bom-ref": element.attributes.get("bom-ref"),
@@ -192,11 +205,16 @@ def _record(element: Element) -> dict[str, Any]:
             told.text.strip() for told in element.all("recommendations", "recommendation")),
         "advisories": [{"url": advisory.said("url") or advisory.text.strip()} for advisory in element.all("advisories", "advisory")],
         "created": element.said("created"),
+        "published": element.said("published"),
         "updated": element.said("updated"),
         "analysis": {"state": element.said("analysis", "state"), "justification": element.said("analysis", "justification"),
                      "detail": element.said("analysis", "detail")},
         "affects": affects or ([{"ref": reference}] if reference else []),
     }
+
+
+def _version(element: Element) -> dict[str, str]:
+    return {name: element.said(name) for name in ("version", "range", "status")}
 
 
 def _source_name(element: Element) -> str:
@@ -216,9 +234,9 @@ def _rating(element: Element) -> dict[str, Any]:
 def _findings(told: Record, bill: Bill) -> Iterator[FindingDraft]:
     affected = told.get("affects") or ()
     for target in affected:
-        yield _finding(told, bill.components.get(target["ref"]) or Component(_named_by(target["ref"])), target)
+        yield _finding(told, bill.components.get(target["ref"]) or Component(_named_by(target["ref"])), bill, target)
     if not affected:
-        yield _finding(told, bill.subject)
+        yield _finding(told, bill.subject, bill)
 
 
 def _named_by(reference: str) -> str:
@@ -226,20 +244,19 @@ def _named_by(reference: str) -> str:
     return reference.rpartition("#")[2] or reference
 
 
-def _finding(told: Record, component: Component | None, target: Record | None = None) -> FindingDraft:
-    name, analysis = str(told["id"]), told.get("analysis") or {}
-    if not name:
-        raise KeyError("id")
+def _finding(told: Record, component: Component | None, bill: Bill, target: Record | None = None) -> FindingDraft:
+    name, analysis = _name_of(told), told.get("analysis") or {}
+    state = analysis.get("state") or (_NOT_AFFECTED if _is_unaffected(target) else "")
     where = component.words if component is not None else ""
     identity = (component.purl or component.words) if component is not None else ""
     rating = _best_rating(told)
     description = "\n\n".join(filter(None, (told.get("description"), told.get("detail"), told.get("recommendation"))))
     return FindingDraft(
-        source_key=f"{name}:{identity}" if identity else name,
+        source_key=bill.numbered(f"{name}:{identity}" if identity else name),
         title=_title(name, told.get("description") or "", component),
         severity=_severity(rating),
-        state=_STATES.get(analysis.get("state") or "", SourceState.OPEN),
-        source_status=analysis.get("state") or "",
+        state=_STATES.get(state, SourceState.OPEN),
+        source_status=state,
         category="vulnerability",
         description=description[:LONGEST_TEXT],
         cwe=_distinct(int(found[1]) for entry in told.get("cwes") or () if (found := _CWE.fullmatch(str(entry)))),
@@ -247,8 +264,8 @@ def _finding(told: Record, component: Component | None, target: Record | None = 
         path=where,
         url=next(_addresses(told), ""),
         fingerprint=_digest(name, component.without_version if component is not None else ""),
-        created_at=_moment(told.get("created") or told.get("published")),
-        updated_at=_moment(told.get("updated")),
+        created_at=moment_of(told.get("created") or told.get("published")),
+        updated_at=moment_of(told.get("updated")),
         details=_without_nothing({
             "package": component.without_version.strip("/") if component is not None else "",
             "version": component.version if component is not None else "",
@@ -261,9 +278,31 @@ def _finding(told: Record, component: Component | None, target: Record | None = 
             "analysis": analysis.get("detail"),
             "advisories": list(_addresses(told))[:_MOST_REFERENCES],
             "also_known_as": [str(entry["id"]) for entry in _references(told)[:_MOST_REFERENCES] if entry.get("id") != name],
-            "versions": [entry["version"] for entry in (target or {}).get("versions") or () if entry.get("version")][:_MOST_REFERENCES],
+            "versions": [entry.get("version") or entry.get("range") for entry in _versions(target)][:_MOST_REFERENCES],
         }),
     )
+
+
+def _name_of(told: Record) -> str:
+    """Its id; the notation lets it go without one.
+
+    :raises KeyError: when nothing else names it either.
+    """
+    references = _references(told)
+    name = str(told.get("id") or (references[0]["id"] if references else "") or told.get("bom-ref") or "")
+    if not name:
+        raise KeyError("id")
+    return name
+
+
+def _versions(target: Record | None) -> list[Record]:
+    return list((target or {}).get("versions") or ())
+
+
+def _is_unaffected(target: Record | None) -> bool:
+    """Whether all that is told of the component's versions is that they are not affected."""
+    told = _versions(target)
+    return bool(told) and all(entry.get("status") == "unaffected" for entry in told)
 
 
 def _title(name: str, description: str, component: Component | None) -> str:
@@ -276,19 +315,25 @@ def _title(name: str, description: str, component: Component | None) -> str:
 
 
 def _best_rating(told: Record) -> Record:
-    """That of the database which the vulnerability comes from; else the first that says how severe it is."""
-    ratings = [rating for rating in told.get("ratings") or () if rating.get("severity") or rating.get("score") not in (None, "")]
+    """That of the database which the vulnerability comes from; else the first that says how severe it is, in a word before in a number."""
+    telling = [rating for rating in told.get("ratings") or () if _word(rating) is not None or _number(rating.get("score")) is not None]
+    ratings = sorted(telling, key=lambda rating: _word(rating) is None)
     database = (told.get("source") or {}).get("name")
     own = [rating for rating in ratings if database and (rating.get("source") or {}).get("name") == database]
     return next(iter([*own, *ratings]), {})
 
 
 def _severity(rating: Record) -> Severity:
-    known = _SEVERITIES.get(str(rating.get("severity") or "").lower())
+    known = _word(rating)
     if known is not None:
         return known
     score = _number(rating.get("score"))
     return _UNRATED if score is None else of_score(score)
+
+
+def _word(rating: Record) -> Severity | None:
+    """None for ``unknown``, and where there is only a number."""
+    return _SEVERITIES.get(str(rating.get("severity") or "").strip().lower())
 
 
 def _references(told: Record) -> list[Record]:
@@ -307,10 +352,6 @@ def _number(value: Any) -> float | None:
         return float(value)
     except (TypeError, ValueError):
         return None
-
-
-def _moment(text: str | None) -> int | None:
-    return clock.from_iso(text) if text else None
 
 
 def _digest(*parts: str) -> str:

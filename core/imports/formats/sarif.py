@@ -13,11 +13,12 @@ from html import escape
 from typing import Any
 
 from core import clock
-from core.hooks.contracts import AssetDraft, FindingDraft, ReportFile, RuleDraft, Severity, SourceState
+from core.hooks.contracts import AssetDraft, FindingDraft, ReportFile, RuleDraft, Severity, SourceState, Unmapped
 from core.imports.json_stream import JsonStream, outline
 from core.imports.limits import LONGEST_RULE, LONGEST_TEXT, MOST_LOOKED_UP, MOST_RULES, MOST_STEPS
 
 Record = Mapping[str, Any]
+Drafts = Iterator[AssetDraft | RuleDraft | FindingDraft | Unmapped]
 
 _LEVELS = {"error": Severity.HIGH, "warning": Severity.MEDIUM, "note": Severity.LOW, "none": Severity.INFO}
 _NO_FINDINGS = frozenset({"pass", "notApplicable"})
@@ -28,6 +29,10 @@ _LINK = re.compile(r"\[((?:[^\[\]\\]|\\.)*)\]\([^()\s]*\)")  # [text](target), w
 _REPOSITORY = re.compile(r"(?:^[a-z+]+://(?:[^/@]*@)?[^/]*/|^[^/:@]*@?[^/:]+:)([^?#]+?)(?:\.git)?/?$", re.IGNORECASE)
 _LONGEST_TITLE = 200
 _MOST_KEPT = 20  # further places, tags
+_MOST_BASES = 10  # beneath each other
+#: what some tools call a fingerprint though it tells no two results apart: who committed, and what Semgrep says who is not signed in
+_NO_FINGERPRINTS = frozenset({"author", "email", "date", "commitmessage", "commitsha"})
+_NO_FINGERPRINT = "requires login"
 
 
 @dataclass(slots=True)
@@ -57,12 +62,19 @@ class Component:
 
 @dataclass(slots=True)
 class Run:
-    """All of a run but its results. ``facts``: ``automationDetails``, ``versionControlProvenance`` and the like, as they stand."""
+    """All of a run but its results.
+
+    :ivar artifacts: files that results name by number: address, and the base that it is beneath.
+    :ivar bases: what those are called beneath which addresses are: an address, and the base that this is beneath.
+    :ivar facts: ``automationDetails``, ``versionControlProvenance`` and the like, as they stand.
+    """
 
     driver: Component = field(default_factory=Component)
     extensions: list[Component] = field(default_factory=list)
-    artifacts: list[str] = field(default_factory=list)
+    artifacts: list[tuple[str, str]] = field(default_factory=list)
+    bases: dict[str, tuple[str, str]] = field(default_factory=dict)
     taxonomies: list[tuple[str, list[str]]] = field(default_factory=list)
+    has_results: bool = False
     facts: dict[str, Any] = field(default_factory=dict)
 
 
@@ -100,7 +112,7 @@ class SarifReport:
     def recognises(self, head: bytes) -> bool:
         return is_sarif(head)
 
-    def read(self, report: ReportFile) -> Iterator[AssetDraft | RuleDraft | FindingDraft]:
+    def read(self, report: ReportFile) -> Drafts:
         return read(report, Dialect())
 
 
@@ -121,7 +133,7 @@ def tools_in(head: bytes) -> list[str]:
     return [driver["name"] for driver in drivers if isinstance(driver, dict) and isinstance(driver.get("name"), str)]
 
 
-def read(report: ReportFile, dialect: Dialect) -> Iterator[AssetDraft | RuleDraft | FindingDraft]:
+def read(report: ReportFile, dialect: Dialect) -> Drafts:
     """The rules, then the results of every run.
 
     Two walks over the file: rules, artifacts and taxonomies may stand behind the results that refer to them.
@@ -158,15 +170,20 @@ def _heads(report: ReportFile, runs: list[Run]) -> Iterator[RuleDraft]:
 
 def _head(document: JsonStream, run: Run) -> Iterator[RuleDraft]:
     for name in document.members():
+        kind = document.kind()
         if name == "tool":
             yield from _tool(document, run)
-        elif name == "artifacts" and document.kind() == "array":
+        elif name == "results":
+            run.has_results = kind == "array"
+        elif name == "artifacts" and kind == "array":
             for _ in document.items():
-                run.artifacts.append(document.mapped(_uri_of_artifact, document.value()))
+                run.artifacts.append(document.mapped(lambda told: _address(told.get("location") or {}), document.value()))
                 if len(run.artifacts) > MOST_LOOKED_UP:
                     raise document.too_large(f"A run may have at most {MOST_LOOKED_UP:,} artifacts")
-        elif name == "taxonomies" and document.kind() == "array":
+        elif name == "taxonomies" and kind == "array":
             run.taxonomies += document.each(_taxonomy)
+        elif name == "originalUriBaseIds" and kind == "object":
+            run.bases = document.mapped(lambda told: {name: _address(base) for name, base in told.items()}, document.value())
         elif name in ("automationDetails", "versionControlProvenance"):
             run.facts[name] = document.value()
         elif name == "externalPropertyFileReferences" and "results" in (document.value() or {}):
@@ -207,9 +224,9 @@ def _rule(told: Record) -> tuple[Rule, str]:
     tags = [str(tag) for tag in facts.get("tags") or ()]
     short, full = _text(told.get("shortDescription")), _text(told.get("fullDescription"))
     targets = [link.get("target") or {} for link in told.get("relationships") or ()]
-    words = [told["id"], told.get("name") or "", short, full, *tags]
+    words = [str(told["id"]), told.get("name") or "", short, full, *tags]
     rule = Rule(
-        id=told["id"],
+        id=str(told["id"]),
         title=_line(short or told.get("name") or full),
         level=(told.get("defaultConfiguration") or {}).get("level") or "",
         score=_score(facts.get("security-severity")),
@@ -227,8 +244,8 @@ def _messages(told: Any) -> dict[str, str]:
     return {name: _text(message)[:LONGEST_RULE] for name, message in (told or {}).items()}
 
 
-def _uri_of_artifact(artifact: Record) -> str:
-    return str((artifact.get("location") or {}).get("uri") or "")
+def _address(location: Record) -> tuple[str, str]:
+    return str(location.get("uri") or ""), str(location.get("uriBaseId") or "")
 
 
 def _taxonomy(told: Record) -> tuple[str, list[str]]:
@@ -238,10 +255,13 @@ def _taxonomy(told: Record) -> tuple[str, list[str]]:
 # -- the second walk: the results -----------------------------------------------------------------------------------------------
 
 
-def _results(document: JsonStream, run: Run, dialect: Dialect, repeated: dict[int, int]) -> Iterator[AssetDraft | FindingDraft]:
+def _results(document: JsonStream, run: Run, dialect: Dialect,
+             repeated: dict[int, int]) -> Iterator[AssetDraft | FindingDraft | Unmapped]:
     asset = document.mapped(dialect.asset_of, run)
     if asset is not None:
         yield asset
+    if not run.has_results:  # an empty list would say that nothing was found; ``executionSuccessful`` is false in any report of SpotBugs
+        yield Unmapped("The run has no results: the tool did not get to look for any")
     for name in document.members():
         if name == "results" and document.kind() == "array":
             for _ in document.items():
@@ -268,14 +288,14 @@ def _finding(result: Record, run: Run, dialect: Dialect, repeated: dict[int, int
         source_status=status,
         category="vulnerability" if _is_security(facts, rule) else "issue",
         rule=_rule_key(component, rule_id) if rule_id else "",
-        description=_description(message, result),
+        description=_description(message, result, run),
         cwe=_distinct([*_cwe_of_result(result, facts, run), *rule.cwe]),
         cve=_distinct([*(found.upper() for found in _CVE.findall(f"{rule_id} {message}")), *rule.cve]),
         path=path,
         line=line,
         url=result.get("hostedViewerUri") or "",
         fingerprint=fingerprint,
-        created_at=_moment((result.get("provenance") or {}).get("firstDetectionTimeUtc")),
+        created_at=moment_of((result.get("provenance") or {}).get("firstDetectionTimeUtc")),
         details=_without_nothing({
             "tool": run.driver.name,
             "level": result.get("level"),
@@ -284,7 +304,7 @@ def _finding(result: Record, run: Run, dialect: Dialect, repeated: dict[int, int
             "column": region.get("startColumn"),
             "end_line": region.get("endLine"),
             "tags": [*rule.tags],
-            "places": [_place_words(place) for place in result.get("locations", ())[1:_MOST_KEPT]],
+            "places": [_place_words(place, run) for place in (result.get("locations") or ())[1:_MOST_KEPT]],
             "justification": _justification(result),
         }),
     )
@@ -355,13 +375,19 @@ def _identity(result: Record, tool: str, rule: str, path: str, line: int | None,
 
     Of several fingerprints the first by name counts, so that a tool may add others without making every finding a new one.
     """
-    whole, partial = result.get("fingerprints"), result.get("partialFingerprints")
+    whole, partial = _telling(result.get("fingerprints")), _telling(result.get("partialFingerprints"))
     if whole:
         digest = _digest(tool, rule, _first(whole))
         return f"{rule}#{digest}", digest
     if partial:
         return f"{rule}#{_digest(tool, rule, path, _first(partial))}", _digest(tool, rule, _first(partial))
     return f"{rule}#{_digest(tool, rule, path, str(line), message)}", _digest(tool, rule, path, message)
+
+
+def _telling(fingerprints: Record | None) -> Record:
+    """Without those that tell no two results apart."""
+    return {name: value for name, value in (fingerprints or {}).items()
+            if value and value != _NO_FINGERPRINT and name.lower() not in _NO_FINGERPRINTS}
 
 
 def _first(fingerprints: Record) -> str:
@@ -387,24 +413,39 @@ def _where(result: Record, run: Run) -> tuple[str, int | None, Record]:
             name = logical.get("fullyQualifiedName") or logical.get("name")
             if name:
                 return name, region.get("startLine"), region
-    return str((result.get("analysisTarget") or {}).get("uri") or ""), None, {}
+    return _path(result.get("analysisTarget") or {}, run), None, {}
 
 
-def _path(location: Record, run: Run | None) -> str:
+def _path(location: Record, run: Run) -> str:
+    address, base = _address(location)
     index = location.get("index")
-    if not location.get("uri") and run is not None and isinstance(index, int) and 0 <= index < len(run.artifacts):
-        return run.artifacts[index]
-    return str(location.get("uri") or "")
+    if not address and isinstance(index, int) and 0 <= index < len(run.artifacts):
+        address, base = run.artifacts[index]
+    return _beneath(base, run) + address if base in run.bases and ":/" not in address else address
 
 
-def _place_words(place: Record) -> str:
+def _beneath(base: str, run: Run) -> str:
+    """The folder of a base that is itself beneath another, as ``src/``. Where the outermost lay when the tool ran is not kept: it
+    differs from machine to machine."""
+    steps: list[str] = []
+    for _ in range(_MOST_BASES):
+        address, above = run.bases.get(base, ("", ""))
+        if not address or not above or ":/" in address:
+            break
+        steps.append(address if address.endswith("/") else f"{address}/")
+        base = above
+    return "".join(reversed(steps))
+
+
+def _place_words(place: Record, run: Run) -> str:
     physical = place.get("physicalLocation") or {}
     line = (physical.get("region") or {}).get("startLine")
-    return _path(physical.get("artifactLocation") or {}, None) + (f":{line}" if line else "")
+    return _path(physical.get("artifactLocation") or {}, run) + (f":{line}" if line else "")
 
 
 def _message(told: Record, rule: Rule, component: Component) -> str:
-    text = told.get("text") or rule.messages.get(told.get("id") or "") or component.messages.get(told.get("id") or "") or ""
+    name = told.get("id") or ""
+    text = told.get("text") or rule.messages.get(name) or component.messages.get(name) or told.get("markdown") or ""
     arguments = told.get("arguments") or ()
     if "{" in text and (arguments or not told.get("text")):
         text = _PLACEHOLDER.sub(lambda found: _filled(found, arguments), text)
@@ -418,12 +459,12 @@ def _filled(found: re.Match[str], arguments: Sequence[Any]) -> str:
     return str(arguments[number]) if number < len(arguments) else found[0]
 
 
-def _description(message: str, result: Record) -> str:
+def _description(message: str, result: Record, run: Run) -> str:
     """The message, then the steps of the first data flow."""
     flows = result.get("codeFlows") or ()
     threads = (flows[0].get("threadFlows") or ()) if flows else ()
     steps = [step.get("location") or {} for step in (threads[0].get("locations") or ())[:MOST_STEPS]] if threads else []
-    lines = [f"{number}. {_place_words(step)} {_text(step.get('message'))}".rstrip() for number, step in enumerate(steps, 1)]
+    lines = [f"{number}. {_place_words(step, run)} {_text(step.get('message'))}".rstrip() for number, step in enumerate(steps, 1)]
     return "\n".join([message, *lines])[:LONGEST_TEXT] if lines else message[:LONGEST_TEXT]
 
 
@@ -487,8 +528,12 @@ def _score(value: Any) -> float | None:
     return score if 0 <= score <= 10 else None
 
 
-def _moment(text: str | None) -> int | None:
-    return clock.from_iso(text) if text else None
+def moment_of(text: Any) -> int | None:
+    """An instant; None for what is none, or stands for none, as the year 1 does: no report is refused for its dates."""
+    try:
+        return max(0, clock.from_iso(text)) or None if isinstance(text, str) and text else None
+    except (ValueError, OverflowError):
+        return None
 
 
 def _digest(*parts: str) -> str:

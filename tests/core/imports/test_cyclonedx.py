@@ -71,6 +71,8 @@ def test_a_new_version_with_the_same_weakness_has_a_second_chance():
     ([], Severity.MEDIUM),
     ([{"method": "CVSSv3"}], Severity.MEDIUM),
     ([{"severity": "unknown"}], Severity.MEDIUM),
+    ([{"severity": "unknown", "source": {"name": "NVD"}}, {"severity": "high", "source": {"name": "RH"}}], Severity.HIGH),
+    ([{"score": 9.9, "source": {"name": "RH"}}, {"severity": "low", "source": {"name": "GHSA"}}], Severity.LOW),
 ])
 def test_the_rating_of_the_vulnerabilitys_own_database_counts_else_the_first(ratings, severity):
     assert one(ratings=ratings, source={"name": "NVD"}).severity is severity
@@ -99,6 +101,47 @@ def test_other_names_dates_and_advisories_are_kept():
     assert (finding.cve, finding.url) == (("CVE-2021-44228",), "https://ghsa.example")
     assert (finding.created_at, finding.updated_at) == (1639094400000, 1639180800000)
     assert finding.details["also_known_as"] == ["CVE-2021-44228"]
+
+
+def test_the_thing_itself_and_services_may_be_affected():
+    subject = {"bom-ref": "root", "name": "shop", "version": "7", "components": [{"bom-ref": "part", "name": "part", "version": "1"}]}
+    services = [{"bom-ref": "pay", "name": "payments", "services": [{"bom-ref": "card", "name": "cards"}]}]
+    affects = [{"ref": ref} for ref in ("root", "part", "pay", "card")]
+    findings = findings_of(PARSER, bom(vulnerability(affects=affects), metadata={"component": subject}, services=services))
+    assert [finding.path for finding in findings] == ["shop@7", "part@1", "payments", "cards"]
+
+
+def test_one_package_in_two_places_is_two_findings_and_keeps_its_keys():
+    twin = {**LOG4J, "bom-ref": "5b0c-another-each-time"}
+    affects = [{"ref": "log"}, {"ref": twin["bom-ref"]}]
+    keys = [finding.source_key for finding in findings_of(PARSER, bom(vulnerability(affects=affects), components=[LOG4J, twin]))]
+    assert keys == [f"CVE-2021-44228:{LOG4J['purl']}", f"CVE-2021-44228:{LOG4J['purl']}:2"]
+
+
+@pytest.mark.parametrize(("versions", "state"), [
+    ([{"version": "2.14.1", "status": "affected"}, {"range": "vers:maven/>=2.15", "status": "unaffected"}], SourceState.OPEN),
+    ([{"range": "vers:maven/*", "status": "unaffected"}], SourceState.FALSE_POSITIVE),
+    ([{"version": "2.14.1"}], SourceState.OPEN),
+])
+def test_a_component_whose_versions_are_all_unaffected_is_not_affected(versions, state):
+    finding = one(affects=[{"ref": "log", "versions": versions}])
+    assert (finding.state, len(finding.details["versions"])) == (state, len(versions))
+
+
+@pytest.mark.parametrize(("told", "name"), [
+    ({"references": [{"id": "CVE-2024-1"}], "bom-ref": "v1"}, "CVE-2024-1"), ({"bom-ref": "v1"}, "v1"),
+])
+def test_a_vulnerability_without_an_id_is_known_by_what_else_names_it(told, name):
+    (finding,) = findings_of(PARSER, bom({"affects": [{"ref": "log"}], **told}))
+    assert finding.source_key == f"{name}:{LOG4J['purl']}"
+
+
+@pytest.mark.parametrize("empty", [
+    {"ratings": None}, {"cwes": None}, {"advisories": None}, {"references": None}, {"source": None}, {"analysis": None},
+    {"description": None}, {"created": "yesterday"}, {"updated": "0001-01-01T00:00:00Z"}, {"affects": [{"ref": "log", "versions": None}]},
+], ids=str)
+def test_what_a_vulnerability_has_as_null_is_no_fault(empty):
+    assert one(**empty).updated_at is None
 
 
 def test_what_the_bill_is_about_is_the_asset_without_its_version():
@@ -139,7 +182,7 @@ def test_the_xml_notation_says_the_same():
     assert asset.key == "shop"
     assert finding.source_key == "CVE-2021-44228:pkg:maven/org.apache/log4j@2.14"
     assert (finding.severity, finding.cwe, finding.path) == (Severity.CRITICAL, (502, 917), "org.apache:log4j@2.14")
-    assert (finding.source_status, finding.url, finding.created_at) == ("exploitable", "https://nvd.example", None)
+    assert (finding.source_status, finding.url, finding.created_at) == ("exploitable", "https://nvd.example", 1639094400000)
     assert finding.details["advisories"] == ["https://nvd.example", "https://a.example"]
     assert finding.details["versions"] == ["2.14"]
 
@@ -154,11 +197,11 @@ def test_the_extension_of_older_versions_is_read_within_components_and_beside_th
 @pytest.mark.parametrize(("data", "place"), [
     (bom({"affects": []}), "/vulnerabilities/0"),
     (bom(vulnerability(affects=[{}])), "/vulnerabilities/0"),
-    (bom(vulnerability(published="yesterday")), "/vulnerabilities/0"),
     (bom(components=[{"version": "1"}]), "/components/0"),
     (bom(metadata=5), "/metadata"),
     (NEW_XML.replace("<name>log4j</name>", ""), "/bom/components/component (line 4)"),
-    (NEW_XML.replace("<id>CVE-2021-44228</id>", ""), "/bom/vulnerabilities/vulnerability (line 7)"),
+    (NEW_XML.replace("<id>CVE-2021-44228</id>", "").replace("<id>GHSA-1</id>", "").replace(' bom-ref="v1"', ""),
+     "/bom/vulnerabilities/vulnerability (line 7)"),
     (NEW_XML.replace("</bom>", ""), "line 15"),
 ])
 def test_what_is_not_sound_is_refused_by_its_place(data, place):

@@ -93,6 +93,16 @@ def test_a_second_report_closes_what_it_does_not_mention_and_reopens_what_return
     assert rollups.check() == []
 
 
+def test_a_report_of_a_tool_that_did_not_get_to_look_closes_nothing(send, scope):
+    send(sarif("a", "b"), asset="shop")
+    told = send(json.dumps({"version": "2.1.0", "runs": [{"tool": {"driver": {"name": "Acme"}}, "results": None}]}), asset="shop")
+    assert (told["run"]["state"], told["run"]["counts"]["unmapped"], told["run"]["counts"].get("closed", 0)) == ("succeeded", 1, 0)
+    assert by_path(scope) == {"a.py": "open", "b.py": "open"}
+    preview = send(json.dumps({"version": "2.1.0", "runs": [{"tool": {}}]}), asset="shop", dryRun="true", expect=200)["preview"]
+    assert preview["closes"]["count"] == 0
+    assert send(sarif(), asset="shop")["run"]["counts"]["closed"] == 2
+
+
 def test_an_identical_report_changes_nothing(send):
     send(sarif("a", "b"), asset="shop")
     before = list(Finding.select().order_by(Finding.id).dicts()), list(Rule.select().dicts()), list(GroupMember.select().dicts())

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from core.hooks.contracts import AssetDraft, Severity, SourceState
+from core.hooks.contracts import AssetDraft, Severity, SourceState, Unmapped
 from core.imports.formats.sarif import SarifReport
 from core.imports.limits import MOST_RULES
 from tests.core.imports.reading import assets_of, drafts_of, findings_of, refusal_of, rules_of
@@ -123,7 +123,7 @@ def test_messages_are_put_together_from_the_rules_texts_and_their_arguments():
     rules = [{"id": "R1", "messageStrings": {"default": {"text": "{0} calls {1} {{twice}}, {7}"}}}]
     assert one(result(message={"id": "default", "arguments": ["main", "exec"]}), rules=rules).description == "main calls exec {twice}, {7}"
     assert one(result(message={"text": "See [this value](1) of {0}"})).description == "See this value of {0}"
-    assert one(result(message={"markdown": "only markdown"})).title == "R1"
+    assert one(result(message={"markdown": "only markdown"})).title == "only markdown"
 
 
 def test_the_steps_of_a_data_flow_are_told():
@@ -237,3 +237,47 @@ def test_other_content_is_not_taken_for_sarif(data):
 def test_the_asset_comes_before_its_findings():
     drafts = drafts_of(PARSER, sarif(result(), versionControlProvenance=[{"repositoryUri": "https://git.example/acme/shop"}]))
     assert isinstance(drafts[0], AssetDraft)
+
+
+@pytest.mark.parametrize("fingerprints", [
+    {"fingerprints": {"matchBasedId/v1": "requires login"}},
+    {"partialFingerprints": {"commitSha": "6d1279", "author": "Ada", "email": "ada@x.example", "date": "2024-01-01", "commitMessage": ""}},
+    {"fingerprints": {}, "partialFingerprints": {"primaryLocationLineHash": ""}},
+])
+def test_fingerprints_that_tell_no_two_results_apart_are_none(fingerprints):
+    first, second = (result(**fingerprints, message={"text": text}) for text in ("one", "two"))
+    both, alone = (findings_of(PARSER, sarif(*results)) for results in ((first, second), (second,)))
+    assert len({finding.source_key for finding in both}) == 2
+    assert both[1].source_key == alone[0].source_key
+
+
+def test_addresses_are_told_from_the_root_of_the_sources():
+    bases = {"REPO": {"description": {"text": "not told"}}, "SRC": {"uri": "src/", "uriBaseId": "REPO"},
+             "IO": {"uri": "io", "uriBaseId": "SRC"}, "ABS": {"uri": "file:///home/ci/build/"}, "RING": {"uri": "x/", "uriBaseId": "RING"}}
+
+    def path(uri: str, base: str, **more: Any) -> str:
+        place = {"physicalLocation": {"artifactLocation": {"uri": uri, "uriBaseId": base, **more}}}
+        artifacts = [{"location": {"uri": "kb.c", "uriBaseId": "IO"}}]
+        return one(result(locations=[place]), originalUriBaseIds=bases, artifacts=artifacts).path
+    assert [path("README.md", "REPO"), path("a.c", "SRC"), path("kb.c", "IO")] == ["README.md", "src/a.c", "src/io/kb.c"]
+    assert [path("a.c", "ABS"), path("a.c", "%SRCROOT%"), path("file:///x/a.c", "SRC")] == ["a.c", "a.c", "file:///x/a.c"]
+    assert path("", "", index=0) == "src/io/kb.c"
+    assert path("a.c", "RING").endswith("x/a.c")
+
+
+@pytest.mark.parametrize("empty", [
+    {"locations": None}, {"locations": []}, {"locations": [{}]}, {"locations": [{"physicalLocation": None}]}, {"message": {}},
+    {"properties": None}, {"ruleId": None}, {"ruleIndex": -1}, {"codeFlows": []}, {"codeFlows": [{"threadFlows": None}]},
+    {"partialFingerprints": None, "fingerprints": None}, {"suppressions": None}, {"taxa": None}, {"relatedLocations": None},
+    {"provenance": {"firstDetectionTimeUtc": "yesterday"}}, {"provenance": {"firstDetectionTimeUtc": "0001-01-01T00:00:00Z"}},
+], ids=str)
+def test_what_a_result_leaves_out_or_has_as_null_is_no_fault(empty):
+    assert one(result(**empty)).created_at is None
+
+
+@pytest.mark.parametrize("results", [None, "absent"])
+def test_a_run_without_results_finds_nothing_and_closes_nothing(results):
+    run = {"tool": {"driver": {"name": "Acme"}}, **({} if results else {"results": None})}
+    drafts = drafts_of(PARSER, json.dumps({"version": "2.1.0", "runs": [run]}))
+    assert [type(draft) for draft in drafts] == [Unmapped]
+    assert drafts_of(PARSER, sarif()) == []  # looked and found nothing
