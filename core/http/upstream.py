@@ -111,6 +111,11 @@ class Upstream:
         session, attempts = (self._repeating, _BODY_ATTEMPTS) if repeatable else (self._session, 1)
         return self._decoded_json("POST", path, self._text(session, "POST", path, {"data": dict(fields)}, attempts))
 
+    def post_json(self, path: str, body: Any, params: Mapping[str, Any] | None = None, *, repeatable: bool = False) -> Any:
+        """The decoded JSON answer of a POST of JSON; otherwise as ``post_form``."""
+        session, attempts = (self._repeating, _BODY_ATTEMPTS) if repeatable else (self._session, 1)
+        return self._decoded_json("POST", path, self._text(session, "POST", path, {"json": body, "params": params}, attempts))
+
     def _decoded_json(self, method: str, path: str, body: str) -> Any:
         try:
             return json.loads(body)
@@ -359,11 +364,11 @@ def _error_text(body: str) -> str:
     if not isinstance(answer, dict):
         return ""
     errors = answer.get("errors")
-    if isinstance(errors, list):
-        texts = [str(entry.get("msg") or entry.get("detail") or entry.get("title") or "") for entry in errors if isinstance(entry, dict)]
-        return ", ".join(text for text in texts if text)[:300]
-    said = answer.get("message") or answer.get("error_description") or answer.get("error")
-    return said[:300] if isinstance(said, str) else ""
+    said = [answer.get("message") or answer.get("error_description") or answer.get("error")]
+    for entry in errors if isinstance(errors, list) else ():
+        if isinstance(entry, dict):
+            said.append(entry.get("msg") or entry.get("detail") or entry.get("title") or entry.get("message"))
+    return ", ".join(text for text in said if isinstance(text, str) and text)[:300]
 
 
 def _tls_reason(problem: Exception) -> str:

@@ -394,15 +394,20 @@ def plugins_disable(name: str, home: str | None) -> None:
 @click.option("--wait", is_flag=True, help="Show the progress, and leave when the run has ended.")
 @_home
 def sync(customer: str, source: str, wait: bool, home: str | None) -> None:
-    """Have SOURCE of CUSTOMER (id or name) synced, and print the id of the run."""
+    """Have SOURCE of CUSTOMER (id or name) synced, and print the id of the run. For a source that is the MSP's own, such as connectwise,
+    CUSTOMER is "house"."""
     from core.access.service import COMMAND
     from core.connections import runs, service
     from core.runtime import progress
-    from core.scope import Scope
+    from core.scope import HOUSE, Scope
 
     deployment = _deployment(home)
     connector = deployment.plugins.connector(source)
-    connection = service.must_find(Scope(_customer(customer).id), connector.source)
+    is_of_house = deployment.plugins.is_of_house(source)
+    if is_of_house is not (customer == HOUSE):
+        raise CommandFailed(ExitCode.REFUSED, f"{source} is {'' if is_of_house else 'not '}the MSP's own: "
+                                              f"stockade sync {HOUSE if is_of_house else 'CUSTOMER'} {source}")
+    connection = service.must_find(Scope(HOUSE if is_of_house else _customer(customer).id), connector.source)
     deployment.queue.ping()  # a run that nobody can take up would only wait
     run = runs.request_sync(deployment, connection, trigger="command", requested_by=COMMAND.actor)
     click.echo(run.id)

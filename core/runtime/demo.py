@@ -22,7 +22,7 @@ from core.deployment import Deployment
 from core.hooks.contracts import StandIn
 from core.runtime.exits import CommandFailed, ExitCode
 from core.runtime.home import Home
-from core.scope import Scope
+from core.scope import HOUSE, Scope
 from core.settings import Settings, load
 from core.testing.standin import StandInProcess
 
@@ -130,7 +130,8 @@ def main() -> None:
         processes = []
         for offered in deployment.plugins.stand_ins():
             try:
-                processes.append(running.enter_context(_Kept(deployment, offered, scopes)))
+                served = [Scope(HOUSE)] if deployment.plugins.is_of_house(offered.source) else scopes
+                processes.append(running.enter_context(_Kept(deployment, offered, served)))
             except Exception:  # the border around a plugin call: the demo goes on without this source
                 log.exception("the stand-in of %s could not be set up", offered.source)
         while not stop.wait(_LOOK_SECONDS):
@@ -140,7 +141,7 @@ def main() -> None:
 
 
 class _Kept:
-    """One stand-in, running, with every demo customer connected to it."""
+    """One stand-in, running, with every demo customer connected to it; the MSP itself where the source is its own."""
 
     def __init__(self, deployment: Deployment, offered: StandIn, scopes: Sequence[Scope]) -> None:
         self._deployment = deployment
@@ -176,7 +177,7 @@ def _free_ports(offered: StandIn) -> Iterator[int]:
     """The port that the connections name already, then others, as far as they are free."""
     from core.connections.models import Connection
 
-    stored = [str(row.settings.get("url", "")).rstrip("/").rpartition(":")[2]
+    stored = [str(row.settings.get("url") or row.settings.get("site") or "").rstrip("/").rpartition(":")[2]
               for row in Connection.select().where(Connection.source == offered.source)]
     return (port for port in chain((int(port) for port in stored if port.isdigit()), _LOCAL_PORTS) if _is_free(port))
 

@@ -8,29 +8,33 @@ from typing import Any
 import click
 
 from core import clock
-from core.connections import runs
 from core.connections.models import IMPORT, UNFINISHED, Run
 from core.db import db
 from core.hooks.contracts import Severity
 from core.runtime.exits import CommandFailed, ExitCode
-from core.scope import Scope
+from core.scope import HOUSE
 from core.tenancy import service as tenancy
 from core.tenancy.models import Customer
 
 _LOOK_SECONDS = 0.25
 _BAR = 28
-_COUNTS = (("added", "new"), ("changed", "changed"), ("reopened", "reopened"), ("closed", "closed"), ("pruned", "assets pruned"))
+_COUNTS = (("added", "new"), ("changed", "changed"), ("reopened", "reopened"), ("closed", "closed"), ("pruned", "assets pruned"),
+           ("matched", "matched"), ("created", "new customers"), ("doubtful", "to review"), ("removed", "marked as removed"))
 
 
 def newest(customers: Sequence[Customer] | None, limit: int) -> list[dict[str, Any]]:
-    """The newest runs of some customers, or of all."""
-    found = [_facts(customer, run) for customer in customers or tenancy.all_customers()
-             for run in runs.listing(Scope(customer.id), limit=limit)]
-    return sorted(found, key=lambda facts: (facts["requestedAt"], facts["id"]), reverse=True)[:limit]
+    """The newest runs of some customers, or of all and the MSP's own."""
+    query = Run.select().order_by(Run.requested_at.desc(), Run.id.desc()).limit(limit)
+    if customers is not None:
+        query = query.where(Run.customer_id.in_([customer.id for customer in customers]))
+    found = list(query)
+    named = tenancy.names_of({run.customer_id for run in found})
+    names = {HOUSE: "the MSP's own", **{key: naming.name for key, naming in named.items()}}
+    return [_facts(names.get(run.customer_id, run.customer_id), run) for run in found]
 
 
-def _facts(customer: Customer, run: Run) -> dict[str, Any]:
-    return {"id": run.id, "customerId": customer.id, "customer": customer.name, "source": run.source, "state": run.state,
+def _facts(customer: str, run: Run) -> dict[str, Any]:
+    return {"id": run.id, "customerId": run.customer_id, "customer": customer, "source": run.source, "state": run.state,
             "phase": run.phase, "done": run.done, "ofHowMany": run.of_how_many, "counts": run.counts, "reason": run.reason,
             "trigger": run.trigger, "requestedBy": run.requested_by, "requestedAt": clock.iso(run.requested_at),
             "finishedAt": clock.iso(run.finished_at)}
@@ -77,7 +81,8 @@ def _look(run_id: str) -> Run:
 
 
 def _phase(run: Run) -> str:
-    of = f" of {run.of_how_many} {'findings' if run.trigger == IMPORT else 'assets'}" if run.of_how_many else ""
+    things = "findings" if run.trigger == IMPORT else "records" if run.customer_id == HOUSE else "assets"
+    of = f" of {run.of_how_many} {things}" if run.of_how_many else ""
     return f"{run.source}: {run.phase}{of}" if run.phase else f"{run.source}: {run.state}"
 
 

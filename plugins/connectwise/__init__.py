@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 from core import __version__
 from core.hooks import impl
-from core.hooks.contracts import PermissionNode, PluginManifest
+from core.hooks.contracts import HouseConnector, PermissionNode, PluginManifest, StandIn
+from plugins.connectwise.connector import ConnectWiseConnector
 
 if TYPE_CHECKING:
     from flask import Blueprint
@@ -24,6 +25,20 @@ def register_permissions() -> Sequence[PermissionNode]:
         PermissionNode("company.fetch.address", "View company address information", dependencies=("company.fetch",)),
         PermissionNode("company.fetch.configurations", "View a company's configurations", dependencies=("company.fetch",)),
     ]
+
+
+@impl
+def register_connectors() -> Sequence[HouseConnector]:
+    return [ConnectWiseConnector()]
+
+
+@impl
+def register_stand_ins() -> Sequence[StandIn]:
+    return [StandIn(
+        source=ConnectWiseConnector.source, module="plugins.connectwise.upstream",
+        environ=lambda tokens: {"STANDIN_PRIVATE_KEY": tokens[0]},
+        settings=lambda url, token, number: {"site": url, "company": "nordlys", "public_key": "PUBkey1234567890", "private_key": token,
+                                             "client_id": "00000000-0000-4000-8000-000000000000"})]
 
 
 @impl

@@ -8,12 +8,13 @@ from typing import Any
 
 from core import clock
 from core.db.texts import clean
+from core.tenancy.service import folded
 
 Record = Mapping[str, Any]
 
 #: what is asked of a company, and all that is kept of it
 COMPANY_FIELDS = ("id", "identifier", "name", "status", "types", "addressLine1", "addressLine2", "city", "state", "zip", "country",
-                  "website", "leadFlag", "isVendorFlag", "deletedFlag", "_info/lastUpdated")
+                  "website", "deletedFlag", "_info/lastUpdated")
 #: of a configuration; not its questions and notes, which are free text in which passwords are found
 CONFIGURATION_FIELDS = ("id", "name", "type", "status", "company", "site", "manufacturer", "deviceIdentifier", "serialNumber",
                         "modelNumber", "tagNumber", "purchaseDate", "installationDate", "warrantyExpirationDate", "macAddress", "ipAddress",
@@ -31,7 +32,6 @@ class Company:
 
     :ivar data: ``status``, ``types``, ``website`` and ``address``, as far as they are known.
     :ivar changed_at: milliseconds; None when it is not told.
-    :ivar is_covered: whether it is a customer by the settings: not deleted, and no lead or vendor unless these are wanted.
     """
 
     cw_id: int
@@ -40,8 +40,6 @@ class Company:
     data: Mapping[str, Any]
     changed_at: int | None
     is_deleted: bool
-    is_lead: bool
-    is_vendor: bool
 
     @property
     def digest(self) -> str:
@@ -67,14 +65,14 @@ def to_company(record: Record) -> Company:
     """:raises KeyError, TypeError, ValueError: for a record that lacks its id or its name, or where they are none."""
     name = _text(record["name"])
     identifier = _text(record.get("identifier")) or name
-    if not name.strip():
+    if not folded(name):
         raise ValueError("the name is empty")
     address = {ours: _text(record.get(theirs)) or None for ours, theirs in _ADDRESS.items()}
     address["country"] = _text(_named(record.get("country"))) or None
     data = {"status": _text(_named(record.get("status"))), "website": _text(record.get("website")), "address": address,
             "types": sorted(filter(None, (_text(_named(kind)) for kind in record.get("types") or ())))}
     return Company(_key(record["id"]), identifier[:_LONGEST["identifier"]], name[:_LONGEST["name"]], data, _changed(record),
-                   record.get("deletedFlag") is True, record.get("leadFlag") is True, record.get("isVendorFlag") is True)
+                   record.get("deletedFlag") is True)
 
 
 def to_configuration(record: Record) -> Configuration:

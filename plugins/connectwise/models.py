@@ -8,9 +8,11 @@ class CwCompany(Model):
 
     :ivar tenant: the login name of the ConnectWise that it is in; with ``cw_id`` its identity, since identifiers and names change.
     :ivar data: what is shown of it, see ``mapper.to_company``.
+    :ivar fetched_at: when ConnectWise last told of it; ``configurations_at``, of its configurations.
     :ivar removed_why: ``deleted`` (marked so upstream), ``gone`` (404), ``left_out`` (no longer among those that are synced).
     :ivar due_run: the run that found it removed and has not carried that out yet.
-    :ivar review: why a person has to say which customer it is, or ``ignored``; empty when it is linked or was not looked at yet.
+    :ivar review: why a person has to say which customer it is (``matching.REASONS``), or that one did: ``ignored``; empty when it
+        is linked or was not looked at yet.
     :ivar candidates: ids of customers that it may be.
     """
 
@@ -26,6 +28,7 @@ class CwCompany(Model):
     digest = peewee.CharField(32)
     changed_at = InstantField(null=True)
     fetched_at = InstantField()
+    configurations_at = InstantField(null=True)
     removed_at = InstantField(null=True)
     removed_why = peewee.CharField(16, default="")
     due_run = peewee.CharField(32, default="")

@@ -8,6 +8,7 @@ from flask_smorest import Blueprint
 from core import clock
 from core.http import v1
 from core.http.access import CustomerFrom, Principal, current_principal, require_also, requires
+from core.http.deployed import deployment
 from plugins.connectwise import service
 from plugins.connectwise.schemas import CompanyArgs, CompanySchema, ConfigurationsSchema, OneCompanyArgs, OneCompanySchema
 
@@ -32,7 +33,7 @@ def get_company(wanted: dict[str, Any], customer_id: str) -> dict[str, Any]:
     """One company, as ConnectWise has it in this moment; what is stored when it does not answer. ``source`` says which."""
     if wanted["include_address"]:
         require_also(ADDRESS)
-    told = service.stored(customer_id).told(with_address=wanted["include_address"])
+    told = service.fresh(deployment(), customer_id).told(with_address=wanted["include_address"])
     _say_where_from(told)
     return told
 
@@ -42,9 +43,7 @@ def get_company(wanted: dict[str, Any], customer_id: str) -> dict[str, Any]:
 @v1.answers(blp, ConfigurationsSchema, "Company Configurations Fetched Successfully!")
 def get_configurations(customer_id: str) -> dict[str, Any]:
     """A company's configurations, as ConnectWise has them in this moment; what is stored when it does not answer."""
-    shown = service.stored(customer_id)
-    told = {"configurations": service.stored_configurations(customer_id), "source": shown.source,
-            "as_of": shown.company.fetched_at if shown.company else None}
+    told = service.fresh_configurations(deployment(), customer_id)
     _say_where_from(told)
     return told
 

@@ -1,12 +1,14 @@
 """Companies as the routes show them: customers with what ConnectWise knows about them."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from core.deployment import Deployment
 from core.http.v1 import NumberedPage
 from core.tenancy import service as tenancy
 from core.tenancy.models import Customer
+from plugins.connectwise import live
 from plugins.connectwise.models import CwCompany, CwConfiguration
 
 STORED, LIVE = "stored", "live"
@@ -60,6 +62,28 @@ def stored(customer_id: str) -> Shown:
     """
     company = CwCompany.get_or_none(CwCompany.customer_id == customer_id)
     return Shown(tenancy.get(customer_id), company, STORED if company else None)
+
+
+def fresh(deployment: Deployment, customer_id: str) -> Shown:
+    """The customer with what ConnectWise has of its company in this moment; with what is stored when it does not answer.
+
+    :raises NotFound: when there is no such customer.
+    """
+    shown = stored(customer_id)
+    is_live = shown.company is not None and live.refresh_company(deployment, shown.company)
+    return replace(stored(customer_id), source=LIVE) if is_live else stored(customer_id)
+
+
+def fresh_configurations(deployment: Deployment, customer_id: str) -> dict[str, Any]:
+    """A customer's configurations, as ``fresh`` gives its company.
+
+    :raises NotFound: when there is no such customer.
+    """
+    company = stored(customer_id).company
+    is_live = company is not None and live.refresh_its_configurations(deployment, company)
+    company = stored(customer_id).company
+    return {"configurations": stored_configurations(customer_id), "source": None if company is None else LIVE if is_live else STORED,
+            "as_of": company.configurations_at or company.fetched_at if company else None}
 
 
 def stored_configurations(customer_id: str) -> list[dict[str, Any]]:

@@ -29,6 +29,7 @@ def up(migrator, db):
         digest = CharField(max_length=32)
         changed_at = InstantField(null=True)
         fetched_at = InstantField()
+        configurations_at = InstantField(null=True)
         removed_at = InstantField(null=True)
         removed_why = CharField(default='', max_length=16)
         due_run = CharField(default='', max_length=32)

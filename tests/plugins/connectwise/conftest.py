@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from importlib.metadata import EntryPoint
+from ipaddress import ip_network
 from itertools import count
 from typing import Any
 
@@ -19,8 +20,14 @@ from core.hooks.manager import Plugins
 from core.jobs.queue import JobQueue
 from core.tenancy import service as tenancy
 from core.tenancy.models import Customer
+from core.testing.standin import StandIn
+from plugins.connectwise import upstream
+from plugins.connectwise.client import _places
 from plugins.connectwise.models import CwCompany, CwConfiguration
+from plugins.connectwise.upstream import World
 from tests.factories import SETTINGS, make_user, signed_in_client
+from tests.plugins.connectwise.syncs import ADDRESS as ADDRESS_OF_SOURCE
+from tests.plugins.connectwise.syncs import settings_of
 
 ENTRY_POINT = EntryPoint("connectwise", "plugins.connectwise", "stockade.plugins")
 ADDRESS = {"line1": "123 Main St", "line2": None, "city": "Springfield", "state": "IL", "zip": "62701", "country": "United States"}
@@ -30,7 +37,8 @@ _numbers = count(1)
 @pytest.fixture
 def house(database: str, redis_url: str) -> Iterator[Flask]:
     """A whole web app with this plugin as its one; once on SQLite, once on PostgreSQL."""
-    settings = replace(SETTINGS, database_url=database, redis_url=redis_url)
+    settings = replace(SETTINGS, database_url=database, redis_url=redis_url, upstream_allow=(ip_network("127.0.0.0/8"),),
+                       upstream_backoff=0.001, upstream_longest_wait=0.05)
     access.ensure_built_in_roles()
     plugins = Plugins.load(settings, [ENTRY_POINT], core_nodes=[node.node for node in CORE_NODES])
     app = create_app(settings, plugins=plugins, queue=JobQueue(redis_url))
@@ -38,6 +46,33 @@ def house(database: str, redis_url: str) -> Iterator[Flask]:
     yield app
     if not db.is_closed():
         db.close()
+
+
+@pytest.fixture
+def world() -> World:
+    """A ConnectWise with three companies; two of them have configurations."""
+    made = World.of({1: "Acme Corp", 2: "Blåfjell AS", 3: "Contoso Insurance"})
+    made.add_configuration(11, "ACME-FW", 1)
+    made.add_configuration(12, "ACME-SRV", 1)
+    made.add_configuration(21, "BLUE-FW", 2)
+    made.add_configuration(99, "SPARE", None)
+    return made
+
+
+@pytest.fixture
+def url(world: World) -> Iterator[str]:
+    """Where that ConnectWise answers."""
+    _places.clear()
+    with StandIn(upstream.create_app(world)) as served:
+        yield served.url
+
+
+@pytest.fixture
+def connected(world: World, url: str, admin: FlaskClient) -> dict[str, Any]:
+    """The MSP's connection to it."""
+    answer = admin.put(ADDRESS_OF_SOURCE, json={"settings": settings_of(world, url)})
+    assert answer.status_code == 200, answer.get_json()
+    return answer.get_json()
 
 
 @pytest.fixture
