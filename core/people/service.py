@@ -15,7 +15,7 @@ from core.db import atomic, db, is_unique_violation
 from core.errors import BadRequest, Conflict, NotFound
 from core.ids import new_id
 from core.people import families, passwords, sessions
-from core.people.models import User
+from core.people.models import User, UserIdentity, UserInvitation
 from core.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -99,8 +99,10 @@ def add_service(login: str, *, actor: str, name: str = "") -> User:
 
 
 def is_able_to_sign_in() -> Any:
-    """A condition on users: active people with a way to sign in. Whether an account is locked for a while does not matter."""
-    return (User.status == "active") & (User.kind == "person") & User.password_hash.is_null(False)
+    """A condition on users: active people with a password or a provider's identity. Whether an account is locked for a while does not
+    matter."""
+    with_identity = User.id.in_(UserIdentity.select(UserIdentity.user_id))
+    return (User.status == "active") & (User.kind == "person") & (User.password_hash.is_null(False) | with_identity)
 
 
 def change(user: User, *, actor: str, **changes: str) -> None:
@@ -118,6 +120,8 @@ def remove(user: User, *, actor: str) -> None:
     with atomic():
         sessions.end_all(user.id)
         families.end_all(user.id)
+        for of_his in (UserIdentity, UserInvitation):
+            of_his.delete().where(of_his.user_id == user.id).execute()
         User.delete().where(User.id == user.id).execute()
         record("user.deleted", actor=actor, target=user.id, details={"email": user.email})
 

@@ -271,6 +271,47 @@ def user_unlink(email: str, home: str | None) -> None:
     click.echo(f"{number} identities removed")
 
 
+@user.command("add-service")
+@click.argument("login")
+@click.option("--role", required=True, help="As for `stockade user add`.")
+@click.option("--customer", help="Customer, by id or name, in which the role is held.")
+@_home
+def user_add_service(login: str, role: str, customer: str | None, home: str | None) -> None:
+    """Add the account LOGIN for a program: it never signs in, and acts by API tokens. Prints its address."""
+    from core.access import service as access
+    from core.access import users
+
+    _deployment(home)
+    company = {"company_id": _customer(customer).id} if customer else {}
+    click.echo(users.create_service_account(access.COMMAND, {"login": login, "name": "", "roles": [role], **company}).user.email)
+
+
+@user.command("disable")
+@click.argument("email")
+@_home
+def user_disable(email: str, home: str | None) -> None:
+    """Shut the user EMAIL out; what he holds stays."""
+    _switch_user(email, "disabled", home)
+
+
+@user.command("enable")
+@click.argument("email")
+@_home
+def user_enable(email: str, home: str | None) -> None:
+    """Let the user EMAIL in again."""
+    _switch_user(email, "active", home)
+
+
+def _switch_user(email: str, status: str, home: str | None) -> None:
+    from core.access import users
+    from core.access.nodes import NodeRegistry
+    from core.access.service import COMMAND
+    from core.people import service as people
+
+    _deployment(home)
+    users.change(COMMAND, people.by_email(email).id, {"status": status}, NodeRegistry())
+
+
 def _password(from_stdin: bool) -> str:
     if from_stdin:
         return sys.stdin.readline().rstrip("\r\n")
@@ -288,9 +329,10 @@ def token() -> None:
 @click.option("--user", "email", required=True, metavar="EMAIL", help="Whom the token acts for.")
 @click.option("--name", default="", help="What it is for.")
 @click.option("--node", "nodes", multiple=True, help="Narrow it to this permission; may be repeated.")
+@click.option("--customer", help="Narrow it to this customer, by id or name.")
 @click.option("--expires", "days", type=click.IntRange(1), metavar="DAYS", help="Let it expire; never when not given.")
 @_home
-def token_create(email: str, name: str, nodes: tuple[str, ...], days: int | None, home: str | None) -> None:
+def token_create(email: str, name: str, nodes: tuple[str, ...], customer: str | None, days: int | None, home: str | None) -> None:
     """Print a new token, which is not shown again."""
     from core.access import service as access
     from core.access import tokens
@@ -299,7 +341,36 @@ def token_create(email: str, name: str, nodes: tuple[str, ...], days: int | None
 
     deployment = _deployment(home)
     click.echo(tokens.create(access.COMMAND, people.by_email(email), registry=NodeRegistry(deployment.plugins.permission_nodes), name=name,
-                             nodes=list(nodes) or None, expires_days=days).secret)
+                             nodes=list(nodes) or None, customer_id=_customer(customer).id if customer else None,
+                             expires_days=days).secret)
+
+
+@token.command("list")
+@click.option("--user", "email", required=True, metavar="EMAIL", help="Whose.")
+@_home
+@_json
+def token_list(email: str, home: str | None, as_json: bool) -> None:
+    """List a user's tokens, newest first, with those that ended."""
+    from core.access import tokens
+    from core.access.v1_schemas import TokenSchema
+    from core.people import service as people
+
+    _deployment(home)
+    rows = TokenSchema(many=True).dump(tokens.of_user(people.by_email(email).id))
+    _show(rows, as_json, lambda row: f"{row['id']}  {row['prefix']}...  {'ended' if row['revokedAt'] else 'good':<5}  "
+                                     f"until {row['expiresAt'] or 'revoked':<24}  {row['name']}")
+
+
+@token.command("revoke")
+@click.argument("token_id", metavar="ID")
+@_home
+def token_revoke(token_id: str, home: str | None) -> None:
+    """End the token ID for good, with those that were made with it."""
+    from core.access import tokens
+    from core.access.service import COMMAND
+
+    _deployment(home)
+    tokens.revoke(token_id, actor=COMMAND.actor)
 
 
 @stockade.group()

@@ -44,7 +44,9 @@ def link(user: User, identity: Identity, *, actor: str) -> None:
     """Let this identity be the user's from now on.
 
     :raises Conflict: when it is somebody's already.
+    :raises BadRequest: when the user is a service account.
     """
+    _refuse_services(user)
     try:
         with atomic():
             _link(user, identity, actor)
@@ -66,7 +68,11 @@ def unlink_all(user: User, *, actor: str) -> int:
 
 
 def invite(user: User, *, actor: str, days: int = INVITATION_DAYS) -> str:
-    """The secret of a link by which the user's identity is found out; earlier links of his are void. Whoever has it becomes that user."""
+    """The secret of a link by which the user's identity is found out; earlier links of his are void. Whoever has it becomes that user.
+
+    :raises BadRequest: when the user is a service account.
+    """
+    _refuse_services(user)
     secret = secrets.token_urlsafe(32)
     moment = clock.now()
     with atomic():
@@ -80,6 +86,11 @@ def invited(secret: str) -> User | None:
     """Whom an invitation is for, as long as it is good."""
     return (User.select().join(UserInvitation, on=(UserInvitation.user_id == User.id))
             .where(UserInvitation.digest == digest_of(secret), UserInvitation.expires_at > clock.now(), User.status == "active").first())
+
+
+def _refuse_services(user: User) -> None:
+    if user.kind == "service":
+        raise BadRequest("A service account cannot sign in; make a token for it")
 
 
 def _owner(identity: Identity, invitation: str | None, settings: Settings) -> User | None:

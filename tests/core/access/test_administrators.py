@@ -15,7 +15,7 @@ from core.access.roles import create
 from core.db import db
 from core.errors import Conflict
 from core.people import service as people
-from core.people.models import User
+from core.people.models import User, UserIdentity
 from tests.factories import PASSWORD, bearer, give_nodes, make_customer, make_token, make_user, signed_in_client
 
 REGISTRY = NodeRegistry()
@@ -92,6 +92,21 @@ def test_what_one_holds_directly_counts_as_much(client, last):
     assert client.patch(f"/v1/user/users/{last.id}", json={"roles": []}).status_code == 200
     assert client.patch(f"/v1/user/users/{direct.id}", json={"permissions": []}).status_code == 409
     assert client.patch(f"/v1/user/users/{direct.id}", json={"permissions": ["*"]}).status_code == 200
+
+
+def test_who_signs_in_with_a_provider_alone_counts_as_much(client, last):
+    person = make_user("msp_admin")
+    UserIdentity.create(id="idn_1", user_id=person.id, issuer="https://login.test", subject="s", created_at=1)
+    assert client.delete(f"/v1/user/users/{last.id}").status_code == 200
+    assert client.delete(f"/v1/user/users/{person.id}").status_code == 409
+    assert UserIdentity.select().count() == 1
+
+
+def test_a_deleted_user_s_identity_is_free_again(client, last):
+    person = make_user("msp_analyst")
+    UserIdentity.create(id="idn_1", user_id=person.id, issuer="https://login.test", subject="s", created_at=1)
+    assert client.delete(f"/v1/user/users/{person.id}").status_code == 200
+    assert UserIdentity.select().count() == 0
 
 
 def test_a_deployment_without_any_may_be_changed(app):

@@ -13,6 +13,7 @@ from core.access.service import ensure_built_in_roles
 from core.assets.models import Asset
 from core.connections.models import Run
 from core.people import service as people
+from core.people.models import User
 from core.runtime.exits import ExitCode
 from core.settings import load
 from core.signin import identities
@@ -127,6 +128,31 @@ def test_a_token_for_nobody_or_for_a_node_that_does_not_exist(environ, stockade)
     make_user("msp_admin", email="ada@example.com")
     assert stockade("token", "create", "--user", "bob@example.com").code == ExitCode.NOT_FOUND
     assert stockade("token", "create", "--user", "ada@example.com", "--node", "no.such").code == ExitCode.REFUSED
+
+
+def test_a_service_account_gets_a_token_narrowed_to_its_customer_and_loses_it(environ, stockade):
+    ensure_built_in_roles()
+    stockade("customer", "add", "Acme")
+    added = stockade("user", "add-service", "ci", "--role", "customer_viewer", "--customer", "Acme")
+    assert (added.code, added.out) == (0, "ci@service.invalid\n")
+    stockade("token", "create", "--user", "ci@service.invalid", "--customer", "acme", "--name", "pipeline")
+    [row] = json.loads(stockade("token", "list", "--user", "ci@service.invalid", "--json").out)
+    assert (row["name"], row["companyId"], row["revokedAt"]) == ("pipeline", RoleGrant.get().customer_id, None)
+    assert "good" in stockade("token", "list", "--user", "ci@service.invalid").out
+    assert stockade("token", "revoke", row["id"]).code == 0
+    assert stockade("token", "revoke", row["id"]).code == ExitCode.NOT_FOUND
+    assert "ended" in stockade("token", "list", "--user", "ci@service.invalid").out
+
+
+def test_the_last_administrator_is_not_disabled(environ, stockade):
+    make_user("msp_admin", email="ada@example.com", password=PASSWORD)
+    refused = stockade("user", "disable", "ada@example.com")
+    assert (refused.code, "no administrator" in refused.err) == (ExitCode.REFUSED, True)
+    make_user("msp_admin", email="bob@example.com", password=PASSWORD)
+    assert stockade("user", "disable", "ada@example.com").code == 0
+    assert User.get(User.email == "ada@example.com").status == "disabled"
+    assert stockade("user", "enable", "ada@example.com").code == 0
+    assert User.get(User.email == "ada@example.com").status == "active"
 
 
 def test_customers_are_added_and_listed(environ, stockade):

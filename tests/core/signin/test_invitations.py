@@ -5,10 +5,11 @@ from flask import Flask
 
 from core import clock
 from core.audit.models import AuditEvent
-from core.errors import Conflict
+from core.errors import BadRequest, Conflict
 from core.people import service as people
 from core.people.models import User, UserIdentity, UserInvitation
 from core.signin import identities
+from core.signin.id_tokens import Identity
 from core.testing.openid import NORTHWIND
 from tests.core.signin.world import Browser, error_of, know
 from tests.factories import make_user
@@ -98,3 +99,12 @@ def test_the_identity_is_the_tenant_and_the_object_id(browser, invited, world, p
     assert (row.issuer, row.subject, row.tenant) == (f"{provider}/{NORTHWIND}/v2.0", world.people["kari"].oid, NORTHWIND)
     browser.sign_in()
     assert browser.user["id"] == invited.id
+
+
+def test_a_service_account_gets_neither_a_link_nor_an_identity(site):
+    robot = people.add_service("robot", actor="test")
+    with pytest.raises(BadRequest, match="cannot sign in"):
+        identities.invite(robot, actor="admin")
+    with pytest.raises(BadRequest, match="cannot sign in"):
+        identities.link(robot, Identity("https://login.test", "s", "", "Robot", "robot", "", False), actor="admin")
+    assert UserIdentity.select().count() == UserInvitation.select().count() == 0
