@@ -20,6 +20,8 @@ from core.connections import metrics
 from core.connections.routes import blp as integrations
 from core.connections.routes import runs_blp as runs
 from core.credentials.keyring import Keyring
+from core.credentials.routes import blp as credentials
+from core.credentials.routes import types_blp as credential_types
 from core.deployment import Deployment
 from core.findings.routes import blp as findings
 from core.findings.routes import sla_blp as sla
@@ -44,7 +46,7 @@ from core.tenancy.routes import blp as customers
 _MEBIBYTE = 1024 * 1024
 _BLUEPRINTS = (auth, session, v1_auth, sign_in_files,
                customers, customer_users, overview, assets, findings, verdicts, sla, integrations, runs, imports,
-               plugins_blp, audit, v1_users, v1_roles, v1_permissions, v1_tokens, teapot.blp, health.blp, docs.blp)
+               plugins_blp, audit, credentials, credential_types, v1_users, v1_roles, v1_permissions, v1_tokens, teapot.blp, health.blp, docs.blp)
 
 
 class NoQueue:
@@ -74,11 +76,11 @@ def create_app(settings: Settings, *, plugins: Plugins | None = None, queue: "Jo
     if queue is None:
         queue = JobQueue(settings.redis_url) if settings.redis_url else NoQueue()
     plugins = plugins or Plugins.load(settings, core_nodes=[node.node for node in CORE_NODES])
-    keyring = Keyring(settings.master_key)
-    gate = AccessGate(settings, plugins, keyring.derived("csrf"))
+    keyring = Keyring.of(settings)
+    gate = AccessGate(settings, plugins, lambda: keyring.derived("csrf"))
 
     app = Flask("stockade", static_folder=None)
-    app.config.update(MAX_CONTENT_LENGTH=settings.max_request_mb * _MEBIBYTE, SECRET_KEY=keyring.derived("flask"))
+    app.config.update(MAX_CONTENT_LENGTH=settings.max_request_mb * _MEBIBYTE)
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.extensions["stockade"] = Deployment(settings, plugins, queue, keyring, gate)
     app.extensions["stockade_sign_in"] = SignIn(settings, keyring, Providers(settings))

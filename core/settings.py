@@ -152,6 +152,13 @@ def _master_key(value: str) -> bytes:
     return key
 
 
+def _master_keys(value: str) -> tuple[bytes, ...]:
+    try:
+        return tuple(_master_key(word) for word in value.replace(",", " ").split())
+    except ValueError:
+        raise ValueError("must be keys of 32 bytes in base 64, separated by commas or lines") from None
+
+
 def _setting(default: Any, parse: Callable[[str], Any], doc: str, *, secret: bool = False) -> Any:
     return field(default=default, metadata={"parse": parse, "doc": doc, "secret": secret}, repr=not secret)
 
@@ -166,6 +173,8 @@ class Settings:
                               secret=True)
     files_url: str = _setting("", _url("file", "s3", "memory"), "where files are kept; empty means the home folder")
     master_key: bytes | None = _setting(None, _master_key, "the key that wraps every customer's data key, 32 bytes in base 64", secret=True)
+    master_keys_old: tuple[bytes, ...] = _setting((), _master_keys, "master keys of before, while data keys are still wrapped by them",
+                                                   secret=True)
     public_url: str = _setting("", _url("http", "https"), "the address that people use; https makes cookies secure")
     trusted_proxies: int = _setting(0, _whole(0, 9), "how many reverse proxies in front set X-Forwarded-For and -Proto")
     plugins_disabled: tuple[str, ...] = _setting((), _names, "plugins switched off in this deployment, separated by commas")
@@ -178,6 +187,7 @@ class Settings:
     audit_retention_days: int = _setting(0, _whole(0, 36500), "events of the audit log older than this are deleted; 0 keeps all of them")
     session_hours: int = _setting(12, _whole(1, 24 * 90), "a session ends after this long without use")
     refresh_days: int = _setting(7, _whole(1, 365), "a client that holds tokens has to sign in anew after so many days")
+    reveal_reason: str = _setting("optional", _one_of("optional", "required"), "whether a secure value is shown only to who gives a reason")
     lockout_attempts: int = _setting(10, _whole(1, 1000), "failed sign-ins in a row that lock an account for a while")
     lockout_minutes: int = _setting(15, _whole(1, 24 * 60), "how long a locked account stays locked")
     password_cost: str = _setting("standard", _one_of("standard", "test"), "Argon2id cost; 'test' is for test suites alone")

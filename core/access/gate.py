@@ -22,7 +22,7 @@ SOURCE                 the view's ``source`` is the MSP's own                   
 SOURCE                 any other source                                                            as SESSION
 NONE                   nodes must be held everywhere; no scope                                     403 when they are not
 ANY                    nodes must be held everywhere or in any customer; no scope                  403 when they are not
-ANY                    nodes must be held everywhere or in any customer; no scope                  403 when they are not
+ANY, by scope          the same, of credentials' nodes also those of one permission scope          403 when they are not
 ---------------------  --------------------------------------------------------------------------  ----------------------------------
 customer from a        both headers, with different values                                         400 (before all else)
 header
@@ -45,13 +45,13 @@ Four statements at most: session, token or family with user, grants with limits,
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from flask import g, request
 
 from core import logs
-from core.access import principals, tokens
+from core.access import principals, scopes, tokens
 from core.access.reach import reach_of
 from core.audit import origin
 from core.errors import BadRequest, Forbidden, NotFound, Unauthorized
@@ -75,7 +75,7 @@ class AccessGate:
     :param plugins: whose ``hidden_sources()`` go into every scope.
     """
 
-    def __init__(self, settings: Settings, plugins: Any, csrf_secret: bytes) -> None:
+    def __init__(self, settings: Settings, plugins: Any, csrf_secret: Callable[[], bytes]) -> None:
         self._settings = settings
         self._plugins = plugins
         self._csrf_secret = csrf_secret
@@ -100,7 +100,7 @@ class AccessGate:
         if principal.via == "session":
             csrf.refuse_forged(self._settings, self._csrf_secret)
         if rule.customer is CustomerFrom.ANY:
-            is_admitted = all(map(principal.holds_anywhere, rule.nodes))
+            is_admitted = _is_open_anywhere(rule, principal)
         elif rule.customer is CustomerFrom.NONE:
             is_admitted = all(map(principal.holds, rule.nodes))
         elif rule.customer is CustomerFrom.SOURCE and self._plugins.is_of_house(view_args["source"]):
@@ -158,6 +158,14 @@ class AccessGate:
         if sessions.touch(session, self._settings):
             cookies.renew_session(cookie)
         return principals.by_session(session)
+
+
+def _is_open_anywhere(rule: AccessRule, principal: Principal) -> bool:
+    lacking = [node for node in rule.nodes if not principal.holds_anywhere(node)]
+    if not rule.by_scope or not all(map(scopes.has_scopes, lacking)):
+        return not lacking
+    return not lacking or any(all(principal.holds_anywhere(scopes.in_place_of(node, scope)) for node in lacking)
+                              for scope in scopes.in_use())
 
 
 def _resolved(source: CustomerFrom, principal: Principal, view_args: Mapping[str, Any]) -> str:

@@ -72,3 +72,9 @@ class ApiToken(Model):
 
 
 ApiToken.add_index(ApiToken.index(ApiToken.made_by, name="api_token_made_by").where(ApiToken.made_by.is_null(False)))
+
+
+class PermissionScope(Model):
+    """A word that types of credentials have given out: ``<scope>.fetch`` and so on are nodes then; see ``core.access.scopes``."""
+
+    scope = peewee.CharField(150, primary_key=True)

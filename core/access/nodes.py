@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from core.access import scopes
 from core.hooks.contracts import PermissionNode
 from core.http.access import node_matches
 
@@ -53,6 +54,12 @@ CORE_NODES = (
     PermissionNode("token.read.other", "See another user's API tokens"),
     PermissionNode("token.manage.other", "Create and revoke another user's API tokens", dependencies=("token.read.other",)),
     PermissionNode("audit.read", "Read the audit log"),
+    *scopes.FIXED_NODES,
+    PermissionNode("credential_type.fetch", "Open a type of credentials", "credentialType"),
+    PermissionNode("credential_type.fetch.many", "List the types of credentials", "credentialType"),
+    PermissionNode("credential_type.create", "Create types of credentials", "credentialType"),
+    PermissionNode("credential_type.update", "Change types of credentials, and their fields", "credentialType"),
+    PermissionNode("credential_type.delete", "Delete types of credentials, with all credentials of the type", "credentialType"),
 )
 
 #: name and description of each category of the catalogue, by its key; a plugin's own are named after the plugin
@@ -110,16 +117,22 @@ CUSTOMER_ROLES = tuple(role.moniker for role in BUILT_IN_ROLES if role.in_custom
 
 
 class NodeRegistry:
-    """Every node that can be granted: those of core and those that plugins named."""
+    """Every node that can be granted: those of core, those that plugins named, and those of the credential types' scopes."""
 
     def __init__(self, contributed: Iterable[PermissionNode] = ()) -> None:
-        self._nodes = {node.node: node for node in (*CORE_NODES, *contributed)}
+        self._nodes = {node.node: node for node in self.fixed(contributed)}
+
+    @staticmethod
+    def fixed(contributed: Iterable[PermissionNode] = ()) -> tuple[PermissionNode, ...]:
+        """Those of core and of plugins, which are the same whatever types of credentials there are."""
+        return (*CORE_NODES, *contributed)
 
     def __iter__(self) -> Iterator[PermissionNode]:
-        return iter(self._nodes.values())
+        yield from self._nodes.values()
+        yield from scopes.nodes_in_use()
 
     def covers(self, pattern: str) -> bool:
         """Whether a pattern is well formed and matches at least one node that exists; others cannot be granted."""
         if len(pattern) > LONGEST_PATTERN or not _PATTERN.fullmatch(pattern):
             return False
-        return any(node_matches(pattern, node) for node in self._nodes)
+        return any(node_matches(pattern, node.node) for node in self)

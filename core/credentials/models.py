@@ -1,6 +1,6 @@
 import peewee
 
-from core.db import InstantField, Model
+from core.db import InstantField, JsonField, Model
 
 
 class MasterKeyCheck(Model):
@@ -8,6 +8,7 @@ class MasterKeyCheck(Model):
 
     key_id = peewee.CharField(16, primary_key=True)
     sealed = peewee.TextField()
+    is_current = peewee.BooleanField(default=False)  # the one that new data keys are wrapped by
     created_at = InstantField()
 
 
@@ -24,13 +25,27 @@ class DataKey(Model):
         primary_key = peewee.CompositeKey("customer_id", "version")
 
 
+class CredentialType(Model):
+    """What credentials of a kind consist of; the same for all customers. Connectors' types are not here: their plugins say them."""
+
+    id = peewee.CharField(32, primary_key=True)
+    name = peewee.CharField(200)
+    name_key = peewee.CharField(400, unique=True)
+    permission_scope = peewee.CharField(150)
+    icon = peewee.TextField(null=True)
+    fields = JsonField()  # list of core.credentials.types.FieldDefinition, as mappings
+    created_at = InstantField()
+    updated_at = InstantField()
+
+
 class Credential(Model):
-    """A set of secret values with a type; a connection's secrets are one."""
+    """A customer's set of values with a type; a connection's secrets are one."""
 
     id = peewee.CharField(32, primary_key=True)
     customer_id = peewee.CharField(32)
-    type = peewee.CharField(64)
+    type = peewee.CharField(64)  # id of a CredentialType, or connection.<source>
     name = peewee.CharField(200)
+    notes = peewee.TextField(null=True)
     created_at = InstantField()
     updated_at = InstantField()
 
@@ -38,14 +53,47 @@ class Credential(Model):
         indexes = ((("customer_id", "id"), True),)
 
 
+Credential.add_index(Credential.index(Credential.type, name="credential_by_type"))  # its usual name is a table's
+
+
 class SealedValue(Model):
-    """One secure field of a credential, sealed with AES-256-GCM."""
+    """One secure field of a credential, sealed with AES-256-GCM; see ``core.credentials.seal``."""
 
     customer_id = peewee.CharField(32)
     credential = peewee.ForeignKeyField(Credential, on_delete="CASCADE")
     field = peewee.CharField(64)
-    sealed = peewee.TextField()
+    sealed = peewee.BlobField()
     updated_at = InstantField()
 
     class Meta:
         primary_key = peewee.CompositeKey("customer_id", "credential", "field")
+
+
+class PlainValue(Model):
+    """One field of a credential that is not secure."""
+
+    customer_id = peewee.CharField(32)
+    credential = peewee.ForeignKeyField(Credential, on_delete="CASCADE")
+    field = peewee.CharField(64)
+    value = peewee.TextField()
+    updated_at = InstantField()
+
+    class Meta:
+        primary_key = peewee.CompositeKey("customer_id", "credential", "field")
+
+
+class PastValue(Model):
+    """A value that a field had before; sealed, also when the field was not secure."""
+
+    id = peewee.BigAutoField()
+    customer_id = peewee.CharField(32)
+    credential = peewee.ForeignKeyField(Credential, on_delete="CASCADE")
+    field = peewee.CharField(64)
+    sealed = peewee.BlobField()
+    was_secure = peewee.BooleanField()
+    set_at = InstantField()
+    replaced_at = InstantField()
+    replaced_by = peewee.CharField(255)
+
+    class Meta:
+        indexes = ((("customer_id", "credential", "field"), False),)

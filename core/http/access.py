@@ -149,12 +149,15 @@ class AccessRule:
     """What a view asks for. ``nodes`` are all needed; none means any signed-in principal. ``public`` asks for nothing.
 
     :ivar conditional: nodes that some requests need beside them; the view asks for these with ``require_also``.
+    :ivar by_scope: who holds the nodes of a permission scope in place of those of all credentials comes in as well; the view
+        looks at what he may see (``core.access.scopes``).
     """
 
     nodes: tuple[str, ...] = ()
     customer: CustomerFrom = CustomerFrom.SESSION
     public: bool = False
     conditional: tuple[str, ...] = ()
+    by_scope: bool = False
 
 
 class Gate(Protocol):
@@ -168,13 +171,15 @@ class Gate(Protocol):
         """The active customers in which the caller holds ``node``; None when he holds it everywhere."""
 
 
-def requires(*nodes: str, customer: CustomerFrom = CustomerFrom.SESSION, conditional: tuple[str, ...] = ()) -> Callable[[View], View]:
+def requires(*nodes: str, customer: CustomerFrom = CustomerFrom.SESSION, conditional: tuple[str, ...] = (),
+             by_scope: bool = False) -> Callable[[View], View]:
     """Declare that a view needs these permission nodes in the customer that ``customer`` says.
 
     :param conditional: nodes that only some requests need, such as those that send a certain field. Declared here so that the
         catalogue of nodes and the documents know them; the view asks for each with ``require_also`` when its condition holds.
+    :param by_scope: see ``AccessRule``.
     """
-    rule = AccessRule(nodes, customer, conditional=conditional)
+    rule = AccessRule(nodes, customer, conditional=conditional, by_scope=by_scope)
 
     def declare(view: View) -> View:
         @wraps(view)

@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import secrets
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from flask import Response, g, request
@@ -60,14 +61,14 @@ def own_origins(settings: Settings) -> frozenset[str]:
     return frozenset(origins)
 
 
-def refuse_forged(settings: Settings, secret: bytes) -> None:
+def refuse_forged(settings: Settings, secret: Callable[[], bytes]) -> None:
     """Refuse a request that changes something, is authenticated by cookie, and was made by another site.
 
     :raises Forbidden: when that is so, or cannot be ruled out.
     """
     if request.method in _SAFE_METHODS or _comes_from_us(settings):
         return
-    if is_vouched_for(_token_sent(), settings, secret):
+    if is_vouched_for(_token_sent(), settings, secret()):
         return
     raise Forbidden("The request came from another site")
 

@@ -51,6 +51,14 @@ class NumberedPage:
                 "listed_records": len(self.rows)}
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A result that is told in other words than the view's usual ones."""
+
+    message: str
+    data: Any
+
+
 def answers(blueprint: Blueprint, schema: Schema | type[Schema] | fields.Field | None, message: str, *, status: int = 200,
             paged: bool = False) -> Callable[[View], View]:
     """Declare that a view's result is the ``data`` of an envelope with this message.
@@ -63,8 +71,11 @@ def answers(blueprint: Blueprint, schema: Schema | type[Schema] | fields.Field |
         @wraps(view)
         def wrapped(*args: Any, **kwargs: Any) -> dict[str, Any]:
             result = view(*args, **kwargs)
+            said = message
+            if isinstance(result, Told):
+                said, result = result.message, result.data
             told = {"data": result.rows, "pagination": result.pagination} if paged else {"data": result}
-            return {"status": status, "message": message, **told, "successful": True}
+            return {"status": status, "message": said, **told, "successful": True}
 
         return blueprint.response(status, _envelope(schema, paged, f"{blueprint.name}_{view.__name__}"))(wrapped)
 

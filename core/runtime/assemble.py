@@ -24,7 +24,7 @@ def assemble(settings: Settings) -> Deployment:
     if settings.master_key is None:
         raise CommandFailed(ExitCode.CONFIGURATION, "settings: STOCKADE_MASTER_KEY (or STOCKADE_MASTER_KEY_FILE) is missing")
     refuse_unmigrated()
-    keyring = Keyring(settings.master_key)
+    keyring = Keyring.of(settings)
     keyring.verify()
     plugins = Plugins.load(settings, core_nodes=[node.node for node in CORE_NODES])
     plugins.note_stored_sources({source for model in (Connection, Run) for (source,) in model.select(model.source).distinct().tuples()})

@@ -4,6 +4,7 @@ Its layout::
 
     stockade.sqlite3        the database, unless STOCKADE_DATABASE_URL names another
     master.key              wraps every customer's data key; a backup without it opens no secret
+    master.keys.old         put there by the operator while data keys are still wrapped by earlier keys
     files/                  what the file store keeps
     redis/                  the embedded Redis: its data and its socket
     logs/                   one file for each process, JSON lines
@@ -46,6 +47,10 @@ class Home:
     @property
     def master_key_file(self) -> Path:
         return self.folder / "master.key"
+
+    @property
+    def master_keys_old_file(self) -> Path:
+        return self.folder / "master.keys.old"
 
     @property
     def redis(self) -> Path:
@@ -121,6 +126,8 @@ class Home:
         environ = {**given, PREFIX + "HOME": str(self.folder)}
         if not _has(given, "MASTER_KEY") and self.master_key_file.exists():
             environ[PREFIX + "MASTER_KEY_FILE"] = str(self.master_key_file)
+        if not _has(given, "MASTER_KEYS_OLD") and self.master_keys_old_file.exists():
+            environ[PREFIX + "MASTER_KEYS_OLD_FILE"] = str(self.master_keys_old_file)
         if not _has(given, "REDIS_URL"):
             environ[PREFIX + "REDIS_URL"] = f"unix://{quote(str(socket_of(self.redis)))}"
         return environ

@@ -7,14 +7,14 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import click
 
 from core import clock
 from core.runtime import embedded_redis
-from core.runtime.exits import ExitCode
+from core.runtime.exits import CommandFailed, ExitCode
 from core.runtime.home import Home
 from core.runtime.listening import listen, shown
 from core.runtime.supervisor import Program, Supervisor
@@ -56,7 +56,8 @@ def up(home: Home, wanted: Wanted, given: Mapping[str, str]) -> int:
         environ = home.environ(given)
         redis = None if given.get(PREFIX + "REDIS_URL") or given.get(PREFIX + "REDIS_URL_FILE") else embedded_redis.prepare(home.redis)
         settings = load(environ)
-        lines = _prepared(settings, home, wanted)
+        with _needing_no_earlier_key(home, is_key_new):
+            lines = _prepared(settings, home, wanted)
         if is_key_new and not wanted.demo:
             lines += ["", f"Keep a copy of {home.master_key_file} elsewhere: without it no stored credential can be opened again."]
         address = settings.public_url or f"http://{shown(listener)}"
@@ -80,6 +81,21 @@ def _refuse_bad_settings(home: Home, given: Mapping[str, str]) -> None:
     load({**given, PREFIX + "HOME": str(home.folder)})
 
 
+@contextlib.contextmanager
+def _needing_no_earlier_key(home: Home, is_key_new: bool) -> Iterator[None]:
+    """A key that was made just now fits a new database alone: else it goes again, and what is missing is told."""
+    from core.credentials.keyring import MasterKeyWrong
+
+    try:
+        yield
+    except MasterKeyWrong as problem:
+        if not is_key_new:
+            raise
+        home.master_key_file.unlink()
+        raise CommandFailed(ExitCode.CONFIGURATION, f"{home.master_key_file} is missing, and the database was set up with a master key:"
+                                                    " put the key back; nothing was touched") from problem
+
+
 def _prepared(settings: Settings, home: Home, wanted: Wanted) -> list[str]:
     """Bring the database to this version, with roles and, for the demo, its people; how to sign in, in lines for a person."""
     from core import db
@@ -90,9 +106,11 @@ def _prepared(settings: Settings, home: Home, wanted: Wanted) -> list[str]:
     from core.runtime import demo
 
     db.configure(settings.effective_database_url)
+    keyring = Keyring.of(settings)
+    keyring.refuse_wrong()
     schema.upgrade()
+    keyring.verify()
     ensure_built_in_roles()
-    Keyring(settings.master_key or b"").verify()
     if wanted.demo:
         lines = demo.how_to_sign_in(demo.ensure_people(settings, home))
     elif not User.select().exists():

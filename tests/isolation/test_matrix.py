@@ -18,13 +18,15 @@ from core.access.nodes import BUILT_IN_ROLES, CUSTOMER_ROLES, NodeRegistry
 from core.app import create_app
 from core.assets.models import Asset, AssetGroup, GroupMember
 from core.connections.models import Connection, Run
+from core.credentials import service as credentials
 from core.credentials.keyring import Keyring
-from core.credentials.models import Credential
-from core.credentials.service import store
+from core.credentials.models import Credential, CredentialType, PastValue, PlainValue, SealedValue
+from core.credentials.service import Given, store
 from core.db import db
 from core.findings.models import AssetDue, Finding, FindingEvent, FindingKey, SlaPolicy, Verdict
 from core.findings.models import Rule as FindingRule
 from core.hooks.contracts import Severity
+from core.hooks.manager import Plugins
 from core.http.access import AccessRule, CustomerFrom, node_matches
 from core.ids import finding_public_id
 from core.people.models import User
@@ -33,13 +35,14 @@ from plugins.connectwise.models import CwCompany, CwConfiguration
 from tests.factories import SETTINGS, bearer, make_customer, make_token, make_user, signed_in_client
 
 SOURCE = "sonarqube"
+TYPE = "cty_vpn"  # types are the same for all customers
 ROLES = [role.moniker for role in BUILT_IN_ROLES]
 #: columns of everything that belongs to one customer, to see that nothing of another's was changed
 TENANT_TABLES: tuple[type[Model], ...] = (Asset, AssetGroup, GroupMember, Connection, Run, Finding, FindingEvent, FindingRule, Credential,
                                           Verdict, FindingKey, SlaPolicy, AssetDue, CwCompany, CwConfiguration,
-                                          RoleGrant, NodeGrant, GroupLimit, ApiToken)
+                                          RoleGrant, NodeGrant, GroupLimit, ApiToken, SealedValue, PlainValue, PastValue)
 #: what ``identifier`` stands for, by where the address begins
-IDENTIFIED = {"/v1/user/": "user_id", "/v1/role/": "role_id"}
+IDENTIFIED = {"/v1/user/": "user_id", "/v1/role/": "role_id", "/v1/credential-type/": "type_id"}
 
 
 @dataclass
@@ -54,6 +57,8 @@ class House:
     run_id: str
     finding_id: str
     verdict_id: str
+    credential_id: str
+    past_id: str
     user: User
     role: Role
     token_id: str
@@ -63,7 +68,8 @@ class House:
         """What each variable in an address stands for in this house."""
         return {"customer_id": self.customer.id, "asset_id": self.asset_id, "run_id": self.run_id, "finding_id": self.finding_id,
                 "source": SOURCE, "group_id": self.group_id, "verdict_id": self.verdict_id, "user_id": self.user.id,
-                "role_id": self.role.id, "token_id": self.token_id, "category": "company"}
+                "role_id": self.role.id, "token_id": self.token_id, "category": "company", "credential_id": self.credential_id,
+                "past_id": self.past_id, "company_id": self.customer.id, "field_id": "password", "type_id": TYPE}
 
     def rows(self) -> list[dict[str, Any]]:
         its_own = [row.__data__ for table in TENANT_TABLES for row in table.select().where(table.customer_id == self.customer.id)]
@@ -105,8 +111,25 @@ def furnish(word: str) -> House:
     access.grant_role(access.COMMAND, user, role.moniker, customer.id)
     access.grant_node(access.COMMAND, user, "finding.read", customer.id, NodeRegistry())
     make_token(user, name=f"{word} token", customer_id=customer.id)
-    return House(customer, word, asset.id, group.id, connection, run.id, finding_public_id(finding.id), verdict.id, user, role,
+    for node in ("credential.*", "credential_type.*"):
+        access.grant_node(access.COMMAND, user, node, customer.id, NodeRegistry())
+    kept, past = keep_a_credential(word, customer)
+    return House(customer, word, asset.id, group.id, connection, run.id, finding_public_id(finding.id), verdict.id, kept, past, user, role,
                  ApiToken.get(ApiToken.customer_id == customer.id).id)
+
+
+def keep_a_credential(word: str, customer: Customer) -> tuple[str, str]:
+    """A credential with a plain and a secure value and one of before; ids of the credential and of the earlier value."""
+    fields = [{"id": name, "name": name, "required": False, "secure": name == "password", "value_type": "plain_text"}
+              for name in ("login", "password")]
+    (CredentialType.insert(id=TYPE, name="VPN", name_key="vpn", permission_scope="vpn.credentials", fields=fields, created_at=1,
+                           updated_at=1)
+     .on_conflict_ignore().execute())
+    plugins, keyring = Plugins(SETTINGS), Keyring(SETTINGS.master_key)
+    given = [Given("login", f"{word} login"), Given("password", f"{word} password")]
+    credential = credentials.create(keyring, plugins, customer.id, TYPE, f"{word} VPN", f"{word} notes", given, actor=f"{word} person")
+    credentials.change(keyring, plugins, credential, [Given("login", f"{word} now")], actor=f"{word} person")
+    return credential.id, str(PastValue.get(PastValue.credential == credential.id).id)
 
 
 @pytest.fixture
@@ -163,6 +186,10 @@ def fitting_bodies(route: Rule, house: House) -> list[dict[str, Any]]:
         "/v1/user/users/<identifier>/tokens": [{"name": "spy", "permissions": ["finding.list"], "companyId": house.customer.id}],
         "/v1/user/@me/tokens": [{"name": "spy", "companyId": house.customer.id}],
         "/v1/role/<identifier>/permissions": [{"permissions": ["finding.list"]}],
+        "/v1/credential/credentials": [{"name": "Mine now", "typeId": TYPE, "companyId": house.customer.id,
+                                        "fields": [{"fieldId": "login", "value": "me"}]}],
+        "/v1/credential/credentials/<credential_id>": [{"name": "Mine now", "fields": [{"fieldId": "password", "value": "known"}]}],
+        "/v1/credential/credentials/<credential_id>/fields": [{"fields": [{"fieldId": "password", "value": "known"}]}],
         "/api/sla-policy": [{"policy": None, "groups": [{"groupId": house.group_id, "critical": 9}]}],
     }.get(route.rule, [])
 
@@ -227,7 +254,8 @@ def test_nothing_of_another_customer_is_shown_or_changed_whatever_is_asked(whole
     else:
         client, extra = whole_app.test_client(), bearer(make_token(mine.user))
     before = theirs.rows()
-    query = {"asset": theirs.asset_id, "group": theirs.group_id, "customerId": theirs.customer.id, "text": theirs.word}
+    query = {"companyId": theirs.customer.id, "search": theirs.word, "text": theirs.word, "asset": theirs.asset_id,
+             "group": theirs.group_id, "customerId": theirs.customer.id}
     body = {"customerId": theirs.customer.id, "groupId": theirs.group_id, "replaceMode": "all",
             "groups": [{"id": theirs.group_id, "name": "Taken over", "members": [{"type": "sonar_project", "id": theirs.asset_id}]}]}
     shown = []
@@ -267,7 +295,7 @@ def test_naming_another_customer_is_forbidden_whether_or_not_it_exists(whole_app
 def test_ids_of_another_customer_are_unknown_and_look_like_any_unknown_id(whole_app, mine, theirs):
     client = signed_in_client(whole_app, user=mine.user)
     ghosts = {"run_id": "run_ghost", "finding_id": "fnd_ghost", "asset_id": "ast_ghost", "verdict_id": "vrd_ghost", "user_id": "usr_ghost",
-              "role_id": "rol_ghost", "token_id": "tok_ghost"}
+              "role_id": "rol_ghost", "token_id": "tok_ghost", "credential_id": "crd_ghost", "company_id": "cus_ghost"}
     asked = 0
     for method, route, rule in guarded_routes(whole_app):
         if rule.customer is CustomerFrom.NONE and not gathers("customer_admin", rule):

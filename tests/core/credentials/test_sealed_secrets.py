@@ -1,12 +1,16 @@
 """Secrets of customers: sealed, bound to their place, audited, and gone when their key is."""
 
+import base64
+import json
+
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from core.audit.models import AuditEvent
 from core.credentials import seal, service
 from core.credentials.keyring import Keyring, MasterKeyWrong, SecretsDestroyed
 from core.credentials.models import Credential, DataKey, MasterKeyCheck, SealedValue
-from core.credentials.seal import SealBroken
+from core.credentials.seal import Key, SealBroken
 from core.errors import NotFound
 
 SECRET = "squ_0123456789abcdef"
@@ -114,30 +118,71 @@ def test_a_value_and_its_key_moved_to_another_customer_do_not_open(keyring):
 
 def test_a_changed_byte_is_noticed(keyring):
     credential = store(keyring)
-    text = SealedValue.get().sealed
-    changed = text[:-6] + ("A" if text[-6] != "A" else "B") + text[-5:]
-    SealedValue.update(sealed=changed).execute()
+    box = bytearray(SealedValue.get().sealed)
+    for place in range(len(box)):
+        changed = box[:]
+        changed[place] ^= 1
+        SealedValue.update(sealed=bytes(changed)).execute()
+        with pytest.raises((SealBroken, SecretsDestroyed)):  # a changed version names a key that there is not
+            reveal(keyring, "cus_a", credential)
+
+
+KEY = Key(b"k" * 32, 1)
+
+
+@pytest.mark.parametrize("box", [b"", b"\x02", KEY.seal("", ("here",))[:-1], b"\x03" + KEY.seal(SECRET, ("here",))[1:], b"plain text" * 9])
+def test_what_is_no_box_does_not_open(box):
     with pytest.raises(SealBroken):
-        reveal(keyring, "cus_a", credential)
+        KEY.open(box, ("here",))
 
 
-@pytest.mark.parametrize("text", ["", "v1", "v1.1.", "v2.1.AAAA", "v1.x.AAAA", "v1.1.!!!!", "v1.1.AAAA", "plain text", "v1.1.AAAA.AAAA"])
-def test_what_is_no_sealed_text_does_not_open(text):
+@pytest.mark.parametrize("text", ["", "v2", "v2.1.", "v3.1.AAAA", "v2.x.AAAA", "v2.1.!!!!", "v2.1.AAAA", "plain text", "v2.1.AAAA.AAAA",
+                                  "v999.1.AAAA", "v2.99999999999.AAAA", "v-1.1.AAAA"])
+def test_what_is_no_armored_box_is_refused(text):
     with pytest.raises(SealBroken):
-        seal.opened(b"k" * 32, text, ("here",))
+        seal.unarmored(text)
 
 
-def test_the_version_of_the_key_is_bound_in(keyring):
-    text = seal.sealed(b"k" * 32, 1, SECRET, ("here",))
-    assert seal.opened(b"k" * 32, text, ("here",)) == SECRET
+def test_a_box_is_the_same_after_it_was_armored():
+    box = KEY.seal(SECRET, ("here",))
+    assert seal.unarmored(seal.armored(box)) == box
+    assert seal.armored(box).startswith("v2.1.")
+
+
+def test_what_the_first_release_sealed_opens():
+    box = _sealed_by_the_first_release(SECRET, ("cus_a", "crd_a", "token"))
+    assert KEY.open(box, ("cus_a", "crd_a", "token")) == SECRET
+    for key, bound in ((Key(b"k" * 32, 2), ("cus_a", "crd_a", "token")), (KEY, ("cus_a", "crd_b", "token"))):
+        with pytest.raises(SealBroken):
+            key.open(box, bound)
+
+
+def _sealed_by_the_first_release(text, bound):
+    nonce = b"n" * 12
+    place = json.dumps(["v1", 1, *bound], separators=(",", ":")).encode()
+    box = nonce + AESGCM(b"k" * 32).encrypt(nonce, text.encode(), place)
+    return seal.unarmored(f"v1.1.{base64.b64encode(box).decode()}")
+
+
+def test_the_version_of_the_key_is_bound_in():
+    box = KEY.seal(SECRET, ("here",))
+    assert KEY.open(box, ("here",)) == SECRET
     with pytest.raises(SealBroken):
-        seal.opened(b"k" * 32, text.replace("v1.1.", "v1.2."), ("here",))
-
-
-def test_places_cannot_be_glued_together_to_look_alike():
-    text = seal.sealed(b"k" * 32, 1, SECRET, ("ab", "c"))
+        Key(b"k" * 32, 2).open(box, ("here",))
     with pytest.raises(SealBroken):
-        seal.opened(b"k" * 32, text, ("a", "bc"))
+        Key(b"k" * 32, 2).open(b"\x02\0\0\0\x02" + box[5:], ("here",))
+
+
+@pytest.mark.parametrize("elsewhere", [("a", "bc"), ("abc",), ("ab", "c", ""), ("", "ab", "c")])
+def test_places_cannot_be_glued_together_to_look_alike(elsewhere):
+    box = KEY.seal(SECRET, ("ab", "c"))
+    with pytest.raises(SealBroken):
+        KEY.open(box, elsewhere)
+
+
+def test_the_name_of_a_place_holds_no_nul():
+    with pytest.raises(ValueError, match="NUL"):
+        KEY.seal(SECRET, ("a\0b", "c"))
 
 
 # -- keys -------------------------------------------------------------------------------------------------------------------
@@ -148,7 +193,9 @@ def test_each_customer_has_a_data_key_of_his_own(keyring):
     store(keyring)
     store(keyring, "cus_b")
     assert {(row.customer_id, row.version) for row in DataKey.select()} == {("cus_a", 1), ("cus_b", 1)}
-    assert keyring.sealing_key("cus_a") != keyring.sealing_key("cus_b")
+    box = keyring.sealing_key("cus_a").seal(SECRET, ("here",))
+    with pytest.raises(SealBroken):
+        keyring.sealing_key("cus_b").open(box, ("here",))
 
 
 def test_destroying_the_key_destroys_the_secrets_in_every_process_at_once(keyring):
@@ -164,20 +211,19 @@ def test_destroying_the_key_destroys_the_secrets_in_every_process_at_once(keyrin
 
 
 def test_after_the_destruction_new_secrets_have_a_new_key(keyring):
-    before = store(keyring) and keyring.sealing_key("cus_a")[1]
+    kept = store(keyring) and bytes(SealedValue.get().sealed)
     service.destroy_customer_key("cus_a", actor="test")
     credential = store(keyring, token="new")
-    assert keyring.sealing_key("cus_a")[1] != before
+    with pytest.raises(SealBroken):
+        keyring.sealing_key("cus_a").open(kept, ("cus_a", credential, "token"))
     assert reveal(keyring, "cus_a", credential) == {"token": "new"}
 
 
 def test_a_key_of_another_version_opens_what_was_sealed_under_it(keyring):
     old = store(keyring)
-    row = DataKey.get()
-    wrapped = seal.sealed(keyring.derived("wrapping"), 0, "b" * 43 + "=", ("data key", "cus_a", "2"))
-    DataKey.create(customer_id="cus_a", version=2, master_key_id=row.master_key_id, wrapped=wrapped, created_at=1)
+    keyring.new_row("cus_a", 2)
     new = store(keyring, token="new")
-    assert SealedValue.get(SealedValue.credential == new).sealed.startswith("v1.2.")
+    assert seal.key_version(bytes(SealedValue.get(SealedValue.credential == new).sealed)) == 2
     assert (reveal(keyring, "cus_a", old), reveal(keyring, "cus_a", new)) == ({"token": SECRET}, {"token": "new"})
 
 
@@ -214,5 +260,6 @@ def test_the_master_key_shows_in_no_representation():
     assert b"secret".hex() not in keyring.key_id
 
 
-def test_what_is_derived_differs_by_purpose_and_by_master_key():
-    assert len({Keyring(key).derived(purpose) for key in (b"k" * 32, b"w" * 32) for purpose in ("csrf", "flask", "wrapping")}) == 6
+def test_what_is_derived_differs_by_purpose_and_is_the_same_in_every_process(keyring):
+    assert len({keyring.derived(purpose) for purpose in ("csrf", "demo", "wrapping")}) == 3
+    assert Keyring(b"k" * 32).derived("csrf") == keyring.derived("csrf")
