@@ -46,7 +46,8 @@ from core.tenancy.routes import blp as customers
 _MEBIBYTE = 1024 * 1024
 _BLUEPRINTS = (auth, session, v1_auth, sign_in_files,
                customers, customer_users, overview, assets, findings, verdicts, sla, integrations, runs, imports,
-               plugins_blp, audit, credentials, credential_types, v1_users, v1_roles, v1_permissions, v1_tokens, teapot.blp, health.blp, docs.blp)
+               plugins_blp, audit, credentials, credential_types,
+               v1_users, v1_roles, v1_permissions, v1_tokens, teapot.blp, health.blp, docs.blp)
 
 
 class NoQueue:

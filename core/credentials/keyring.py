@@ -20,6 +20,7 @@ KEY_BYTES = 32
 #: whose data key the other secrets of the deployment are derived from; no customer's id looks like this
 DEPLOYMENT = "deployment"
 _WRAPPING = 0  # the "key version" of what a master key itself seals; key_id says which master key it was
+_ROWS_AT_ONCE = 500
 _KNOWN_TEXT = "this database was set up with this master key"
 
 
@@ -76,6 +77,17 @@ class Keyring:
             self._seed = self._unwrapped_bytes(self._row_of(DEPLOYMENT))
         return _derived(self._seed, purpose)
 
+    def sealed(self, purpose: str, text: str, name: str) -> str:
+        """A secret of the deployment itself, to be kept under this name."""
+        return seal.armored(Key(self.derived(purpose), _WRAPPING).seal(text, (purpose, name)))
+
+    def opened(self, purpose: str, text: str, name: str) -> str | None:
+        """What ``sealed`` was given; None when it was sealed elsewhere, or under another name."""
+        try:
+            return _opened(Key(self.derived(purpose), _WRAPPING), text, (purpose, name))
+        except seal.SealBroken:
+            return None
+
     # -- the master keys ----------------------------------------------------------------------------------------------------
 
     def refuse_wrong(self) -> None:
@@ -85,17 +97,6 @@ class Keyring:
         """
         if db.table_exists(MasterKeyCheck._meta.table_name):
             self._compare(dict(MasterKeyCheck.select(MasterKeyCheck.key_id, MasterKeyCheck.sealed).tuples()))
-
-    def sealed(self, purpose: str, text: str, name: str) -> str:
-        """A secret of the deployment itself, to be kept under this name."""
-        return seal.sealed(self.derived(purpose), _WRAPPING, text, (purpose, name))
-
-    def opened(self, purpose: str, text: str, name: str) -> str | None:
-        """What ``sealed`` was given; None when it was under another master key or another name."""
-        try:
-            return seal.opened(self.derived(purpose), text, (purpose, name))
-        except seal.SealBroken:
-            return None
 
     def verify(self) -> None:
         """Prove that the master keys fit the database; a database without secrets takes the first one as its own.
@@ -200,6 +201,14 @@ class Keyring:
         master = self.current_key_id()
         return DataKey.create(customer_id=customer_id, version=version, master_key_id=master, created_at=clock.now(),
                               wrapped=self.wrap(os.urandom(KEY_BYTES), customer_id, version, master))
+
+    def add_rows(self, versions: Mapping[str, int]) -> None:
+        """Make and keep a data key of this version for each customer; inside a transaction."""
+        master, moment = self.current_key_id(), clock.now()
+        rows = [{"customer_id": customer_id, "version": version, "master_key_id": master, "created_at": moment,
+                 "wrapped": self.wrap(os.urandom(KEY_BYTES), customer_id, version, master)} for customer_id, version in versions.items()]
+        for some in peewee.chunked(rows, _ROWS_AT_ONCE):
+            DataKey.insert_many(some).execute()
 
     def _unwrapped(self, row: DataKey) -> Key:
         return Key(self._unwrapped_bytes(row), row.version)
