@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from flask import Flask, current_app
 
+from core.access import scopes
 from core.access.nodes import CATEGORIES, CORE_NODES, EVERYTHING
 from core.hooks.contracts import Page, PermissionNode
 from core.hooks.manager import Plugins
@@ -42,7 +43,17 @@ def current() -> dict[str, Category]:
     app = current_app._get_current_object()  # type: ignore[attr-defined]
     if _MEMO not in app.extensions:
         app.extensions[_MEMO] = of_app(app, app.extensions["stockade"].plugins)
-    return app.extensions[_MEMO]
+    return _with_scopes(app.extensions[_MEMO])
+
+
+def _with_scopes(categories: dict[str, Category]) -> dict[str, Category]:
+    """With the nodes of the permission scopes that the types of credentials have at this moment."""
+    found = dict(categories)
+    uses = {entry.node: entry.used_in for category in categories.values() for entry in category.permissions}
+    for node, stands_for in scopes.nodes_in_use():
+        entry = CatalogueNode(node.node, node.description, uses[stands_for], node.dependencies)
+        found[category_of(node)] = _with(found[category_of(node)], entry)
+    return found
 
 
 def nodes() -> list[CatalogueNode]:
@@ -72,9 +83,15 @@ def uses_in(app: Flask) -> dict[str, list[str]]:
     """The routes that ask for each node, in the order of their paths."""
     uses: dict[str, list[str]] = {}
     for path, method, rule in sorted(_rules(app), key=lambda found: found[:2]):
-        for node in dict.fromkeys((*rule.nodes, *rule.conditional)):
+        for node in dict.fromkeys((*rule.nodes, *rule.conditional, *_by_scope(rule))):
             uses.setdefault(node, []).append(f"{method} {path}")
     return uses
+
+
+def _by_scope(rule: AccessRule) -> Iterator[str]:
+    """The fixed nodes of a permission scope that open a view as well as those it names."""
+    if rule.by_scope:
+        yield from filter(None, map(scopes.fixed_in_place_of, rule.nodes))
 
 
 def _rules(app: Flask) -> Iterator[tuple[str, str, AccessRule]]:

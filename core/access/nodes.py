@@ -129,7 +129,7 @@ class NodeRegistry:
 
     def __iter__(self) -> Iterator[PermissionNode]:
         yield from self._nodes.values()
-        yield from scopes.nodes_in_use()
+        yield from (node for node, _ in scopes.nodes_in_use())
 
     def covers(self, pattern: str) -> bool:
         """Whether a pattern is well formed and matches at least one node that exists; others cannot be granted."""

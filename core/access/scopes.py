@@ -24,6 +24,7 @@ _ACTIONS = {
     "secure_values.read": "Read the secure values of",
     "delete": "Delete",
 }
+_READING = frozenset({"fetch", "fetch.many", "fields.fetch", "secure_values.read"})
 _NEEDS = {"fields.update": "update", "fields.fetch": "fetch", "secure_values.read": "fetch"}
 
 
@@ -34,7 +35,10 @@ def nodes_of(scope: str, what: str) -> Iterator[PermissionNode]:
         yield PermissionNode(f"{scope}.{action}", f"{verb} {what}", "credential", needed)
 
 
-FIXED_NODES = (*nodes_of(EVERY_TYPE, "credentials"), *nodes_of(OF_CONNECTIONS, "the credentials of connections"))
+FIXED_NODES = (*nodes_of(EVERY_TYPE, "credentials"),
+               *(node for node in nodes_of(OF_CONNECTIONS, "the credentials of connections")
+                 if node.node.removeprefix(OF_CONNECTIONS + ".") in _READING))  # they are changed where the connection is
+_FIXED_NAMES = frozenset(node.node for node in FIXED_NODES)
 
 
 def in_use() -> list[str]:
@@ -42,11 +46,18 @@ def in_use() -> list[str]:
     return [OF_CONNECTIONS, *(scope for (scope,) in PermissionScope.select(PermissionScope.scope).order_by(PermissionScope.scope).tuples())]
 
 
-def nodes_in_use() -> Iterator[PermissionNode]:
-    """The nodes that the types of this deployment have added to the fixed ones."""
+def nodes_in_use() -> Iterator[tuple[PermissionNode, str]]:
+    """The nodes that the types of this deployment have added to the fixed ones, each with the one in whose place it stands."""
     for scope in in_use():
         if scope != OF_CONNECTIONS:
-            yield from nodes_of(scope, f"credentials with the scope {scope}")
+            for node in nodes_of(scope, f"credentials with the scope {scope}"):
+                yield node, EVERY_TYPE + node.node.removeprefix(scope)
+
+
+def fixed_in_place_of(node: str) -> str | None:
+    """The fixed node of connections that stands in place of one of all types; None when there is none."""
+    own = in_place_of(node, OF_CONNECTIONS)
+    return own if has_scopes(node) and own in _FIXED_NAMES else None
 
 
 def in_place_of(node: str, scope: str) -> str:

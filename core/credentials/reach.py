@@ -17,6 +17,7 @@ from core.credentials.models import Credential
 from core.credentials.types import TypeDefinition
 from core.errors import BadRequest, Forbidden, NotFound
 from core.http.access import INSUFFICIENT, Principal
+from core.scope import HOUSE
 from core.tenancy.models import Customer
 
 
@@ -100,9 +101,8 @@ def visible(principal: Principal, types: Sequence[TypeDefinition], action: str) 
     conditions += [Credential.customer_id.in_(ids) & Credential.type.in_(sorted(open)) for open, ids in by_types.items() if open]
     if not conditions:
         return None
-    condition = reduce(operator.or_, conditions)
-    limited = sorted(principal.group_limits)
-    return condition & Credential.customer_id.not_in(limited) if limited else condition
+    shut = [HOUSE, *sorted(principal.group_limits)]  # the MSP's own connections are of no company
+    return reduce(operator.or_, conditions) & Credential.customer_id.not_in(shut)
 
 
 def _own_customers(principal: Principal) -> list[str]:

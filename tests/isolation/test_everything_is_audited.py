@@ -25,7 +25,7 @@ from core.ids import finding_key
 from core.people import families
 from core.scope import Scope
 from tests.factories import PASSWORD, SETTINGS, make_user, signed_in_client
-from tests.isolation.test_matrix import House, address, furnish
+from tests.isolation.test_matrix import TYPE, House, address, furnish
 
 SAFE = {"GET", "HEAD", "OPTIONS"}
 DECISION = {"verdict": "ignored", "reason": "Not ours"}
@@ -133,6 +133,16 @@ SUCCEEDS: dict[tuple[str, str], Sent] = {
     ("DELETE", "/api/verdicts/<verdict_id>"): Sent(),
     ("POST", "/v1/auth/signout"): Sent(
         lambda house: {"headers": {"x-refresh-token": families.begin(house.user.id, SETTINGS).refresh_token}}),
+    ("POST", "/v1/credential/credentials"): Sent(
+        lambda house: {"json": {"name": "New", "typeId": TYPE, "companyId": house.customer.id, "fields": []}}),
+    ("PATCH", "/v1/credential/credentials/<credential_id>"): as_json(name="Changed"),
+    ("PUT", "/v1/credential/credentials/<credential_id>/fields"): as_json(fields=[{"fieldId": "password", "value": "changed"}]),
+    ("POST", "/v1/credential/credentials/<credential_id>/history/<past_id>/restore"): Sent(),
+    ("DELETE", "/v1/credential/credentials/<credential_id>"): Sent(),
+    ("POST", "/v1/credential-type"): Sent(
+        lambda house: {"json": {"name": house.word, "permissionScope": f"{house.word}.credentials", "fields": []}}),
+    ("PATCH", "/v1/credential-type/<type_id>"): as_json(icon="https://vpn.example/icon.svg"),
+    ("DELETE", "/v1/credential-type/<type_id>"): Sent(),
     ("POST", "/v1/role"): Sent(lambda house: {"json": {"title": "New", "moniker": f"new.{house.word}", "permissions": ["finding.list"]}}),
     ("PATCH", "/v1/role/<identifier>"): as_json(title="Changed"),
     ("DELETE", "/v1/role/<identifier>"): Sent(),

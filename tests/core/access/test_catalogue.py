@@ -110,3 +110,14 @@ def test_each_node_is_listed_once_with_its_own_description(whole_app):
     rows = client.get("/v1/permissions/nodes").get_json()["data"]
     assert len({row["node"] for row in rows}) == len(rows)
     assert next(row for row in rows if row["node"] == "overview.read")["description"] == "See the totals and dashboards of a customer"
+
+
+def test_the_scopes_of_credential_types_come_and_go_with_them(whole_app):
+    client = signed_in_client(whole_app, "msp_admin")
+    made = client.post("/v1/credential-type", json={"name": "AWS", "permissionScope": "aws.credentials", "fields": []}).get_json()["data"]
+    listed = client.get("/v1/permissions/credential").get_json()["data"]["permissions"]
+    reveal = next(entry for entry in listed if entry["node"] == "aws.credentials.secure_values.read")
+    assert "GET /v1/credential/credentials/{credentialId}/secure-values" in reveal["usedIn"]
+    assert reveal["dependencies"] == ["aws.credentials.fetch"]
+    client.delete(f"/v1/credential-type/{made['id']}")
+    assert "aws.credentials" not in client.get("/v1/permissions/nodes").text
