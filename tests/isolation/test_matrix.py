@@ -73,6 +73,7 @@ class House:
 
     def rows(self) -> list[dict[str, Any]]:
         its_own = [row.__data__ for table in TENANT_TABLES for row in table.select().where(table.customer_id == self.customer.id)]
+        its_own.sort(key=repr)  # a database gives rows in any order
         return [*its_own, User.get_by_id(self.user.id).__data__, Role.get_by_id(self.role.id).__data__]
 
 
