@@ -1,4 +1,4 @@
-"""Every operation of the document, sent what nobody should send: it may refuse, and never breaks."""
+"""Every operation of the documents, sent what nobody should send: it may refuse, and never breaks."""
 
 import json
 import re
@@ -30,9 +30,9 @@ def client(database: str) -> Iterator[FlaskClient]:
         db.close()
 
 
-@pytest.fixture
-def document(client: FlaskClient) -> dict[str, Any]:
-    return client.get("/docs/cvms/openapi.json").get_json()
+@pytest.fixture(params=["cvms", "v1"])
+def document(request: pytest.FixtureRequest, client: FlaskClient) -> dict[str, Any]:
+    return client.get(f"/docs/{request.param}/openapi.json").get_json()
 
 
 def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
@@ -54,8 +54,14 @@ def properties_of(document: dict[str, Any], operation: dict[str, Any]) -> list[s
 
 def holds(answer: Any, *sent: Any) -> None:
     assert answer.status_code < 500 or answer.status_code == 503, (sent, answer.text)  # 503: there is no Redis here
-    if answer.status_code >= 400:
-        assert isinstance(answer.get_json()["error"], str), sent
+    if answer.status_code < 400:
+        return
+    told = answer.get_json()
+    if "successful" in told:
+        assert (told["status"], told["successful"], type(told["message"])) == (answer.status_code, False, str), sent
+        assert all(set(fault) == {"path", "message"} for fault in told.get("errors", ())), sent
+    else:
+        assert isinstance(told["error"], str), sent
 
 
 def test_whatever_stands_in_the_path_or_the_query(client, document):

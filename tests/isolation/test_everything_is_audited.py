@@ -36,6 +36,7 @@ SILENT = {
     ("PUT", "/api/session/customer"): "only what one's own session looks at",
     ("POST", "/customers"): "the page's way to the same",
     ("POST", "/api/integrations/<source>/webhook/<key>"): "the sender's notice changes nothing; the run that it starts is recorded",
+    ("POST", "/api/auth/signin/<provider>"): "leads to the provider; who comes back signed in is recorded",
     ("POST", "/v1/auth/refresh"): "the next token of a sign-in that was recorded; a spent one that is used again is recorded",
     ("POST", "/v1/user/@me/check-permission"): "asks a question that is too long for an address",
     ("POST", "/v1/user/users/<identifier>/check-permission"): "the same",
