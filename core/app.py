@@ -35,12 +35,14 @@ from core.imports.routes import blp as imports
 from core.jobs.queue import JobQueue
 from core.overview.routes import blp as overview
 from core.settings import Settings, SettingsError
+from core.signin import waiting
 from core.signin.providers import Providers
 from core.signin.routes import blp as auth
 from core.signin.routes import session_blp as session
 from core.signin.service import SignIn
 from core.signin.v1_routes import blp as v1_auth
 from core.signin.v1_routes import open_blp as sign_in_files
+from core.signin.waiting import Seats
 from core.tenancy.routes import blp as customers
 
 _MEBIBYTE = 1024 * 1024
@@ -85,6 +87,8 @@ def create_app(settings: Settings, *, plugins: Plugins | None = None, queue: "Jo
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.extensions["stockade"] = Deployment(settings, plugins, queue, keyring, gate)
     app.extensions["stockade_sign_in"] = SignIn(settings, keyring, Providers(settings))
+    app.extensions["stockade_seats"] = Seats(settings.web_threads // 4)
+    app.config["SOCK_SERVER_OPTIONS"] = waiting.OPTIONS
     _install(app, settings)
     for blueprint in _BLUEPRINTS:
         register_blueprint(app, blueprint)

@@ -12,6 +12,7 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger
 
 from core.db import db
+from core.http import stopping
 from core.jobs import lifeline
 from core.runtime.assemble import assemble
 from core.settings import Settings
@@ -83,6 +84,7 @@ class _Server(BaseApplication):
 
 def _begin_worker(arbiter: Any, worker: Any) -> None:
     lifeline.die_with(os.getppid())
+    stopping.told_by(lambda: not worker.alive)
     db.obj.dispose()
 
 

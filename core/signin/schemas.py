@@ -1,4 +1,4 @@
-from marshmallow import fields
+from marshmallow import EXCLUDE, fields
 
 from core.http.schemas import CamelSchema, SafeStr
 
@@ -44,3 +44,28 @@ class PickCustomerSchema(CamelSchema):
 class TokensSchema(CamelSchema):
     access_token = fields.String(required=True)
     refresh_token = fields.String(required=True)
+
+
+class AuthUriArgs(CamelSchema):
+    provider = SafeStr()
+
+
+class AuthUriSchema(CamelSchema):
+    uri = fields.String(required=True)
+    callback_key = fields.String(required=True)
+
+
+class CallbackKeySchema(CamelSchema):
+    callback_key = SafeStr(required=True)
+
+
+class RedirectArgs(CamelSchema):
+    """What a provider sends along; further ones (``session_state``, ``iss``, ...) are not looked at."""
+
+    class Meta:
+        unknown = EXCLUDE
+
+    code = SafeStr()
+    state = SafeStr()
+    error = SafeStr()
+    error_description = SafeStr(data_key="error_description")

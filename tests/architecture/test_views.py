@@ -20,6 +20,7 @@ PUBLIC = {
     "/api/auth/callback/credentials", "/api/auth/signin/credentials", "/signin",  # how one signs in
     "/api/auth/signin/<provider>", "/api/auth/callback/<provider>",
     "/v1/auth/refresh", "/v1/auth/signout",  # ask for a token of their own
+    "/v1/auth/uri", "/v1/auth/redirect", "/v1/auth/confirm", "/v1/auth/callback",  # how clients get it
     "/.well-known/jwks.json",  # public keys
     "/api/integrations/<source>/webhook/<key>",  # signed by its sender
     "/health/live", "/health/ready", "/metrics",  # for machines; the last one has a token of its own
