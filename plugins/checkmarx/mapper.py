@@ -314,13 +314,17 @@ class Keys:
     """Gives each result of one enumeration its source key: the natural one, and to another result that shares it, one of its own.
 
     Keeps two numbers for each result.
+
+    :ivar given: how many keys were asked for.
     """
 
     def __init__(self) -> None:
         self._first: dict[int, int] = {}
+        self.given = 0
 
     def key(self, natural: str, mark: str) -> str:
         """:param mark: what tells results apart that share their natural key."""
+        self.given += 1
         is_first = self._first.setdefault(hash(natural), hash(mark)) == hash(mark)
         return natural if is_first else f"{natural}#{mark}"
 

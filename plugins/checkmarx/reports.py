@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
-from core.hooks.contracts import AssetDraft, FindingDraft, ReportFile, RuleDraft, SourceState
+from core import clock
+from core.hooks.contracts import AssetDraft, FindingDraft, ReportFile, RuleDraft, SourceState, Unmapped
 from core.hooks.failures import ReportInvalid
 from core.imports.json_stream import JsonStream, outline
 from core.imports.limits import MOST_STEPS
@@ -15,12 +16,12 @@ from plugins.checkmarx.mapper import PROJECT_KIND, Keys, Origin, natural_key, re
 from plugins.checkmarx.readings import cwe_of, fingerprint, line_of, normal_state, severity_of, without_nothing, words
 
 Record = Mapping[str, Any]
-Drafts = Iterator[AssetDraft | RuleDraft | FindingDraft]
+Drafts = Iterator[AssetDraft | RuleDraft | FindingDraft | Unmapped]
 
 _ROOT = "CxXMLResults"
 #: the states of CxSAST, which its XML has as numbers
 _STATES = {"0": "TO_VERIFY", "1": "NOT_EXPLOITABLE", "2": "CONFIRMED", "3": "URGENT", "4": "PROPOSED_NOT_EXPLOITABLE"}
-_SCAN_REPORT = ("scanResults", "iacScanResults")
+_SCAN_REPORT = ("scanResults", "iacScanResults", "scaScanResults")
 _TYPES = frozenset({"sast", "sca", "kics", "containers", "sca-container", "sscs-secret-detection", "sscs-scorecard"})
 
 
@@ -48,7 +49,7 @@ class CxSastReport:
 
 
 class CheckmarxOneReport:
-    """The JSON of Checkmarx One: ``{"results": [...]}``, or a scan report, which has results by query."""
+    """The JSON of Checkmarx One: ``{"results": [...]}`` of all engines or of one, or a scan report, which has results by query."""
 
     format, title, source = "checkmarx-one", "Checkmarx One JSON", "checkmarx"
 
@@ -64,7 +65,7 @@ class CheckmarxOneReport:
         return isinstance(results, list) and isinstance(results[0], dict) and _is_result(results[0])
 
     def read(self, report: ReportFile) -> Drafts:
-        keys, rules, has_results = Keys(), set[str](), False
+        keys, rules, has_results, total = Keys(), set[str](), False, 0
         with JsonStream(report) as document:
             for name in document.members():
                 kind = document.kind()
@@ -73,18 +74,24 @@ class CheckmarxOneReport:
                     yield from _project(document.text())
                 elif name == "reportHeader" and kind == "object":
                     yield from _project(str(document.value().get("projectName") or ""))
+                elif name == "totalCount" and kind == "number":
+                    total = document.value()
                 elif name == "results" and kind == "array":
                     yield from _told(document.each(partial(_result, keys)), rules)
                 elif name == "scanResults" and kind == "object":
                     yield from _told(_of_scan(document, keys), rules)
                 elif name == "iacScanResults" and kind == "object":
                     yield from _told(_of_configurations(document, keys), rules)
+                elif name == "scaScanResults" and kind == "object":
+                    yield from _told(_of_packages(document, keys), rules)
         if not has_results:
             raise ReportInvalid("The file has no results", "line 1, column 1")
+        if total > keys.given:
+            yield Unmapped(f"Of {total} results {keys.given} were sent: the others are on further pages")
 
 
 def _is_result(record: Record) -> bool:
-    return record.get("type") in _TYPES or ("similarityId" in record and "severity" in record)
+    return record.get("type") in _TYPES or ("severity" in record and bool({"similarityId", "similarityID"} & set(record)))
 
 
 def _project(name: str) -> Iterator[AssetDraft]:
@@ -105,7 +112,22 @@ def _told(drafts: Iterator[FindingDraft], rules: set[str]) -> Iterator[RuleDraft
 
 
 def _result(keys: Keys, told: Record) -> FindingDraft:
-    return result_to_finding(told, Origin(), keys.key(natural_key(told), result_mark(told)))
+    record = {**(_of_one_engine(told) if "queryID" in told else told)}
+    record["state"] = record.get("state") or "TO_VERIFY"
+    return result_to_finding(record, Origin(), keys.key(natural_key(record), result_mark(record)))
+
+
+def _of_one_engine(told: Record) -> dict[str, Any]:
+    """A result of ``/api/sast-results`` or ``/api/kics-results``, which spell ids in capitals, as ``/api/results`` has it."""
+    is_sast = "nodes" in told or "languageName" in told
+    return {
+        **told,
+        "type": "sast" if is_sast else "kics",
+        "id": told.get("ID") or told.get("resultHash") or told["similarityID"],
+        "similarityId": told.get("similarityID"),
+        "data": {**told, "queryId": told.get("queryIDStr") or told["queryID"]},
+        "vulnerabilityDetails": {"cweId": told.get("cweID") or told.get("cwe"), "compliances": told.get("compliances")},
+    }
 
 
 def _of_scan(document: JsonStream, keys: Keys) -> Iterator[FindingDraft]:
@@ -145,7 +167,7 @@ def _of_sast(query: Record, told: Record, language: str) -> dict[str, Any]:
         "id": told.get("id") or told.get("resultHash") or digest,
         "similarityId": told.get("similarityId"),
         "severity": told["severity"],
-        "state": told.get("state") or told["status"],
+        "state": told.get("state") or told.get("status"),
         "status": told.get("status"),
         "description": query.get("description"),
         "firstFoundAt": _instant(told.get("firstFoundDate")),
@@ -184,7 +206,7 @@ def _of_kics(technology: Record, query: Record, told: Record) -> dict[str, Any]:
         "id": told.get("id") or fingerprint(str(query["queryName"]), str(told.get("fileName")), str(told.get("actualValue"))),
         "similarityId": told.get("similarityId"),
         "severity": told["severity"],
-        "state": told.get("state") or "TO_VERIFY",
+        "state": told.get("state"),
         "status": told.get("status"),
         "description": query.get("description"),
         "firstFoundAt": _instant(told.get("firstDetectionDate")),
@@ -195,8 +217,43 @@ def _of_kics(technology: Record, query: Record, told: Record) -> dict[str, Any]:
     }
 
 
+def _of_packages(document: JsonStream, keys: Keys) -> Iterator[FindingDraft]:
+    """``scaScanResults``: packages with vulnerabilities."""
+    for name in document.members():
+        if name == "packages" and document.kind() == "array":
+            for found in document.each(partial(_of_package, keys)):
+                yield from found
+
+
+def _of_package(keys: Keys, package: Record) -> list[FindingDraft]:
+    return [_result(keys, _of_sca(package, told)) for told in package.get("vulnerabilities") or ()]
+
+
+def _of_sca(package: Record, told: Record) -> dict[str, Any]:
+    """A vulnerability of a package as the API would tell it."""
+    name, version = package.get("packageName") or package["name"], package.get("packageVersion") or package.get("version") or ""
+    manager = package.get("packageManager") or package.get("packageRepository") or ""
+    advisory = next((told[field] for field in ("cveName", "cveId", "cve", "vulnerabilityId") if told.get(field)), None) or told["id"]
+    return {
+        "type": "sca",
+        "id": advisory,
+        "similarityId": told.get("similarityId"),
+        "severity": told["severity"],
+        "state": told.get("state"),
+        "status": told.get("status"),
+        "description": told.get("description"),
+        "firstFoundAt": _instant(told.get("firstFoundDate") or told.get("firstFoundAt")),
+        "data": {"packageIdentifier": f"{manager}-{name}-{version}".strip("-"),
+                 "recommendedVersion": told.get("fixVersion") or told.get("recommendedVersion")},
+        "vulnerabilityDetails": {"cweId": told.get("cweId") or told.get("cwe"), "cveName": told.get("cveName"),
+                                 "cvssScore": told.get("cvssScore") or told.get("score")},
+    }
+
+
 def _instant(told: Any) -> str | None:
     """Some write their dates for people; those are left out."""
+    if isinstance(told, Mapping) and isinstance(told.get("seconds"), int):
+        return clock.iso(told["seconds"] * clock.SECOND)
     return told if isinstance(told, str) and told[:4].isdecimal() and told[4:5] == "-" else None
 
 

@@ -99,9 +99,9 @@ def to_finding(found: Record, tested: Tested, paths: Sequence[str], count: int, 
             "file": tested.file,
             "paths": list(paths),
             "paths_in_all": count,
-            "fixed_in": list(found.get("fixedIn") or ()),
+            "fixed_in": _fixed_in(found),
             "upgrade_to": _upgrade(found),
-            "fix_available": bool(found.get("isUpgradable") or found.get("isPatchable") or found.get("isPinnable") or found.get("fixedIn")),
+            "fix_available": bool(found.get("isUpgradable") or found.get("isPatchable") or found.get("isPinnable") or _fixed_in(found)),
             "cvss": found.get("cvssScore"),
             "cvss_vector": found.get("CVSSv3"),
             "epss": _number((found.get("epssDetails") or {}).get("probability")),
@@ -143,13 +143,23 @@ def to_rule(finding: FindingDraft) -> RuleDraft:
     return RuleDraft(finding.rule, finding.title, cwe=finding.cwe, url=finding.url)
 
 
-def way_in(found: Record) -> str:
-    """``app@1 > left@2 > pad@3``, without the project itself; empty when it is not told."""
-    return " > ".join(str(step) for step in (found.get("from") or ())[1:])
+def ways_in(found: Record) -> list[str]:
+    """``app@1 > left@2 > pad@3``, without the project itself; several where the command line was told to group, none when none is told."""
+    told = found.get("from") or ()
+    ways = told if told and isinstance(told[0], list) else [told]
+    return [" > ".join(str(step) for step in way[1:]) for way in ways]
 
 
-def more_ways(known: Sequence[str], way: str) -> Sequence[str]:
-    return [*known, way] if way and len(known) < _MOST_PATHS and way not in known else known
+def more_ways(known: Sequence[str], ways: Iterable[str]) -> Sequence[str]:
+    for way in ways:
+        if way and len(known) < _MOST_PATHS and way not in known:
+            known = [*known, way]
+    return known
+
+
+def _fixed_in(found: Record) -> list[str]:
+    """Packages of an image have the nearest version alone."""
+    return list(found.get("fixedIn") or filter(None, [found.get("nearestFixedInVersion")]))
 
 
 def _name(found: Record) -> str:
@@ -177,7 +187,9 @@ def _cwe(identifiers: Record) -> tuple[int, ...]:
 
 def _upgrade(found: Record) -> str:
     """What to upgrade among the direct dependencies."""
-    return next((step for step in found.get("upgradePath") or () if isinstance(step, str)), "")
+    told = found.get("upgradePath") or ()
+    path = told[0] if told and isinstance(told[0], list) else told
+    return next((step for step in path if isinstance(step, str)), "")
 
 
 def _ignored(found: Record) -> Record:

@@ -142,16 +142,17 @@ def _found(tested: cli.Tested, ways: _Ways, told: Record) -> list[RuleDraft | Fi
     """Every further path to the same package tells the finding anew, with all paths so far: the last one counts."""
     key = cli.key_of(told, tested)
     known, count = ways.by_key.get(key, ((), 0))
-    known = cli.more_ways(known, cli.way_in(told))
-    ways.by_key[key] = known, count + 1
-    return _with_rule(cli.to_finding(told, tested, known, count + 1), ways)
+    further = cli.ways_in(told)
+    known = cli.more_ways(known, further)
+    ways.by_key[key] = known, count + len(further)
+    return _with_rule(cli.to_finding(told, tested, known, count + len(further)), ways)
 
 
 def _ignored(tested: cli.Tested, ways: _Ways, told: Record) -> list[RuleDraft | FindingDraft]:
     """What is ignored on one path and found on another is open."""
     if cli.key_of(told, tested) in ways.by_key:
         return []
-    return _with_rule(cli.to_finding(told, tested, cli.more_ways((), cli.way_in(told)), 1, SourceState.ACCEPTED), ways)
+    return _with_rule(cli.to_finding(told, tested, cli.more_ways((), cli.ways_in(told)), 1, SourceState.ACCEPTED), ways)
 
 
 def _with_rule(draft: FindingDraft, ways: _Ways) -> list[RuleDraft | FindingDraft]:
@@ -221,15 +222,20 @@ class SnykIssues:
         return "jsonapi" in document or (isinstance(first, dict) and first.get("type") == "issue")
 
     def read(self, report: ReportFile) -> Drafts:
-        here = ""
+        here, assets, has_next = "", dict[str, AssetDraft](), False
         with JsonStream(report) as document:
             for name in document.members():
                 if name == "data" and document.kind() == "array":
                     for project, draft in filter(None, document.each(_issue)):
                         if project != here:
                             here = project
-                            yield AssetDraft(project, project, ASSET_KIND)
+                            yield assets.setdefault(project, AssetDraft(project, project, ASSET_KIND))
                         yield draft
+                elif name == "links" and document.kind() == "object":
+                    has_next = bool(document.value().get("next"))
+        for asset in assets.values() if has_next else ():
+            yield asset
+            yield Unmapped("The next page is missing")
 
 
 def _issue(told: Record) -> tuple[str, FindingDraft] | None:

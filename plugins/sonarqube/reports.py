@@ -1,12 +1,13 @@
 """Files that SonarQube's API or its tools wrote, uploaded in place of a pull: pages of issues and hotspots, findings as exported for
-one project, the JSON of sonar-report, and a ZIP of such files."""
+one project, the JSON of sonar-report, and an array or a ZIP of such pages."""
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from core.hooks.contracts import AssetDraft, FindingDraft, ReportFile, RuleDraft
+from core.hooks.contracts import AssetDraft, FindingDraft, ReportFile, RuleDraft, Unmapped
 from core.hooks.failures import ReportInvalid
 from core.imports import archive
 from core.imports.json_stream import JsonStream, Opens, outline
@@ -14,6 +15,7 @@ from plugins.sonarqube.mapper import ASSET_KIND, Links, Scale, hotspot_to_findin
 from plugins.sonarqube.places import Place
 
 Record = Mapping[str, Any]
+Drafts = Iterator[AssetDraft | RuleDraft | FindingDraft | Unmapped]
 
 _JSON = ".json"
 _LISTS = ("issues", "hotspots", "export_findings")
@@ -31,6 +33,7 @@ class _Page:
     """What a file says besides its findings."""
 
     facts: dict[str, str] = field(default_factory=dict)
+    total: int = 0
     rules: dict[str, RuleDraft] = field(default_factory=dict)
     projects: dict[str, str] = field(default_factory=dict)
 
@@ -47,6 +50,26 @@ class _Page:
         return self.facts.get("sonarComponent") or self.facts.get("projectName") or ""
 
 
+@dataclass(slots=True)
+class _Tally:
+    """What came of all pages.
+
+    :ivar announced: how many findings each kind of listing says it has, by its name and that number; and how many came of it.
+    """
+
+    here: Place | None = None
+    assets: dict[str, AssetDraft] = field(default_factory=dict)
+    announced: Counter[tuple[str, int]] = field(default_factory=Counter)
+
+    def gaps(self) -> Iterator[AssetDraft | Unmapped]:
+        """For each asset, that there is more than was sent; nothing when all came."""
+        if all(came >= total for (_, total), came in self.announced.items()):
+            return
+        for asset in self.assets.values():
+            yield asset
+            yield Unmapped("Some pages of the listing are missing")
+
+
 class SonarReport:
     """The parser of all of them; each findings' own project is its asset."""
 
@@ -58,32 +81,38 @@ class SonarReport:
             return bool(first and _is_ours(outline(first))) or head.startswith(b"PK\x05\x06")
         return _is_ours(outline(head))
 
-    def read(self, report: ReportFile) -> Iterator[AssetDraft | RuleDraft | FindingDraft]:
+    def read(self, report: ReportFile) -> Drafts:
         with report.open() as stream:
             is_archive = archive.is_archive(stream.read(4))
-        if not is_archive:
-            yield from _read(report)
-            return
-        with archive.members(report, _JSON) as members:
-            for member in members:
-                yield from _read(member)
+        tally = _Tally()
+        if is_archive:
+            with archive.members(report, _JSON) as members:
+                for member in members:
+                    yield from _read(member, tally)
+        else:
+            yield from _read(report, tally)
+        yield from tally.gaps()
 
 
 def _is_ours(document: Any) -> bool:
     if isinstance(document, list):
-        return bool(document) and _is_finding(document[0])
+        return bool(document) and (_is_finding(document[0]) or _is_page(document[0]))
     if not isinstance(document, dict):
         return False
     if "export_findings" in document or "sonarBaseURL" in document or _is_a_rule(document):
         return True
-    return any(_is_list_of_findings(document, name) for name in ("issues", "hotspots"))
+    return _is_page(document)
+
+
+def _is_page(document: Any) -> bool:
+    return isinstance(document, dict) and any(_is_list_of_findings(document, name) for name in ("issues", "hotspots"))
 
 
 def _is_list_of_findings(document: Record, name: str) -> bool:
     listed = document.get(name)
     if not isinstance(listed, list):
         return False
-    return _is_finding(listed[0]) or _is_generic(listed[0]) if listed else "paging" in document
+    return _is_finding(listed[0]) or _is_generic(listed[0]) if listed else bool({"paging", "total"} & set(document))
 
 
 def _is_finding(record: Any) -> bool:
@@ -103,7 +132,7 @@ def _is_a_rule(document: Record) -> bool:
 # -- one file -------------------------------------------------------------------------------------------------------------------
 
 
-def _read(source: Opens) -> Iterator[AssetDraft | RuleDraft | FindingDraft]:
+def _read(source: Opens, tally: _Tally) -> Drafts:
     """Two walks: names of projects and rules stand behind the findings."""
     page = _Page()
     with JsonStream(source) as document:
@@ -113,11 +142,40 @@ def _read(source: Opens) -> Iterator[AssetDraft | RuleDraft | FindingDraft]:
             document.skip()
     with JsonStream(source) as document:
         if document.kind() == "array":
-            yield from _findings(document, page)
+            yield from _of_array(document, page, tally)
             return
         for name in document.members():
             if name in _LISTS and document.kind() == "array":
-                yield from _findings(document, page)
+                yield from _findings(document, (document.value() for _ in document.items()), page, name, tally)
+
+
+def _of_array(document: JsonStream, page: _Page, tally: _Tally) -> Drafts:
+    """An array of findings, or of pages."""
+    for _ in document.items():
+        told = document.value()
+        if not _is_page(told):
+            yield from _findings(document, [told], page, "", tally)
+            continue
+        inner, rules = document.mapped(_page_of, told)
+        yield from rules
+        for name in _LISTS:
+            if isinstance(told.get(name), list):
+                yield from _findings(document, told[name], inner, name, tally)
+
+
+def _page_of(told: Record) -> tuple[_Page, list[RuleDraft]]:
+    """A page within an array, and its rules that have texts."""
+    page = _Page({name: told[name] for name in _FACTS if isinstance(told.get(name), str)}, _total(told))
+    rules = [_add_rule(page, rule) for rule in told.get("rules") or ()]
+    for component in told.get("components") or ():
+        _add_project(component, page)
+    return page, [rule for rule in rules if rule.description]
+
+
+def _total(told: Record) -> int:
+    """How many findings the whole listing has that a page is of."""
+    total = (told.get("paging") or {}).get("total")
+    return total if isinstance(total, int) else 0
 
 
 def _besides(document: JsonStream, page: _Page) -> Iterator[RuleDraft]:
@@ -136,6 +194,8 @@ def _besides(document: JsonStream, page: _Page) -> Iterator[RuleDraft]:
         elif name == "components" and kind == "array":
             for _ in document.each(lambda told: _add_project(told, page)):
                 pass
+        elif name == "paging":
+            page.total = document.mapped(lambda told: _total({"paging": told}), document.value())
         elif name in _FACTS:
             page.facts[name] = document.text()
     if not has_findings:
@@ -154,12 +214,15 @@ def _add_project(told: Record, page: _Page) -> None:
         page.projects[told["key"]] = told.get("name") or told["key"]
 
 
-def _findings(document: JsonStream, page: _Page) -> Iterator[AssetDraft | FindingDraft]:
-    here: Place | None = None
-    for place, draft in document.each(lambda told: _finding(told, page)):
-        if place != here and place.project:
-            here = place
-            yield _asset(place, page)
+def _findings(document: JsonStream, records: Iterable[Record], page: _Page, name: str,
+              tally: _Tally) -> Iterator[AssetDraft | FindingDraft]:
+    for told in records:
+        place, draft = document.mapped(partial(_finding, page), told)
+        if place != tally.here and place.project:
+            tally.here = place
+            asset = tally.assets.setdefault(place.key, _asset(place, page))
+            yield asset
+        tally.announced[name, page.total] += 1
         yield draft
 
 
@@ -169,7 +232,7 @@ def _asset(place: Place, page: _Page) -> AssetDraft:
                       url=page.links.project(place) if page.links else "", attributes={"project": place.project})
 
 
-def _finding(told: Record, page: _Page) -> tuple[Place, FindingDraft]:
+def _finding(page: _Page, told: Record) -> tuple[Place, FindingDraft]:
     if _is_generic(told):
         raise ValueError("this is a file of external issues, which SonarQube reads; upload the report that it was made of")
     record = {_NAMES.get(name, name): value for name, value in told.items()}

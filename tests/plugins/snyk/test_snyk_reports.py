@@ -61,6 +61,23 @@ def test_many_paths_to_one_package_are_one_finding_that_knows_them():
     assert (last.details["paths_in_all"], len(last.details["paths"])) == (30, 20)
 
 
+def test_paths_that_the_command_line_grouped_are_told_apart():
+    grouped = one(**{"from": [["app@1", "a@1", "left-pad@1.0.0"], ["app@1", "b@1", "left-pad@1.0.0"]], "upgradePath": [[False, "a@2"], []]})
+    assert (grouped.details["paths"], grouped.details["paths_in_all"]) == (["a@1 > left-pad@1.0.0", "b@1 > left-pad@1.0.0"], 2)
+    assert grouped.details["upgrade_to"] == "a@2"
+
+
+def test_a_package_of_an_image_is_fixed_in_the_nearest_version():
+    finding = one(fixedIn=None, isUpgradable=False, nearestFixedInVersion="1.1.1n-0+deb11u5", upgradePath=[])
+    assert (finding.details["fixed_in"], finding.details["fix_available"]) == (["1.1.1n-0+deb11u5"], True)
+
+
+@pytest.mark.parametrize("name", ["identifiers", "from", "upgradePath", "fixedIn", "CVSSv3", "cvssScore", "epssDetails", "references",
+                                  "description", "severityWithCritical", "version", "exploit", "language", "filtered"])
+def test_what_a_vulnerability_has_as_null_is_no_fault(name):
+    assert one(**{name: None}).title == "RCE"
+
+
 def test_several_projects_are_several_assets_and_keys_never_meet():
     other = scan(vulnerability(), projectName="web", displayTargetFile="web\\package.json")
     data = json.dumps([scan(vulnerability()), other, scan()])

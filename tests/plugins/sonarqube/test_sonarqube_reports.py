@@ -1,11 +1,12 @@
 """Files of SonarQube's API and of its tools, uploaded in place of a pull."""
 
+import itertools
 import json
 from typing import Any
 
 import pytest
 
-from core.hooks.contracts import AssetDraft, Severity, SourceState
+from core.hooks.contracts import AssetDraft, FindingDraft, Severity, SourceState, Unmapped
 from plugins.sonarqube.reports import SonarReport
 from tests.core.imports.payloads import zipped
 from tests.core.imports.reading import assets_of, drafts_of, findings_of, refusal_of, rules_of
@@ -24,7 +25,7 @@ def hotspot(**more: Any) -> dict[str, Any]:
 
 
 def page(*issues: dict[str, Any], **more: Any) -> str:
-    return json.dumps({"paging": {"total": 99}, "issues": list(issues), **more})
+    return json.dumps({"paging": {"total": len(issues)}, "issues": list(issues), **more})
 
 
 def test_a_page_of_issues_gives_their_projects_and_findings():
@@ -121,6 +122,37 @@ def test_a_zip_of_pages_is_one_report():
     data = zipped({"2.json": page(issue(key="2")).encode(), "1.json": page(issue(key="1")).encode(), "notes.txt": b"x"})
     assert [finding.source_key for finding in findings_of(PARSER, data)] == ["1", "2"]
     assert findings_of(PARSER, zipped({})) == []
+
+
+def test_an_array_of_pages_is_one_report():
+    components = [{"key": "acme:shop", "qualifier": "TRK", "name": "Shop"}]
+    rules = [{"key": "java:S2077", "name": "Bind it", "htmlDesc": "<p>CWE-89</p>"}]
+    told = [json.loads(page(issue(), components=components, rules=rules)), json.loads(page(issue(key="2"))),
+            {"paging": {"total": 1}, "hotspots": [hotspot()]}]
+    drafts = drafts_of(PARSER, json.dumps(told))
+    assert [draft.source_key for draft in drafts if isinstance(draft, FindingDraft)] == ["AY1", "2", "AH1"]
+    assert [draft.name for draft in drafts if isinstance(draft, AssetDraft)] == ["Shop"]
+    assert list(rules_of(PARSER, json.dumps(told))) == ["java:S2077"]
+    assert refusal_of(PARSER, json.dumps([*told, {"issues": [issue(impacts="x")]}])).place.startswith("/3")
+
+
+def test_pages_that_are_missing_are_told_for_every_asset_so_that_nothing_closes():
+    first, second = (json.loads(page(*issues, paging={"pageIndex": number, "pageSize": 2, "total": 3})) for number, issues in
+                     ((1, (issue(), issue(key="2", project="bank", component="bank:x"))), (2, (issue(key="3"),))))
+
+    def gaps(*pages: Any) -> list[str]:
+        drafts = drafts_of(PARSER, json.dumps(list(pages)))
+        return [before.key for before, draft in itertools.pairwise(drafts) if isinstance(draft, Unmapped)]
+    assert gaps(first, second) == []
+    assert gaps(first) == ["acme:shop", "bank"]
+    assert gaps(second) == ["acme:shop"]
+    assert isinstance(drafts_of(PARSER, json.dumps(first))[-1], Unmapped)
+    assert isinstance(drafts_of(PARSER, zipped({"1.json": json.dumps(first).encode()}))[-1], Unmapped)
+
+
+def test_an_empty_listing_is_a_report_that_found_nothing():
+    for told in ({"paging": {"total": 0}, "issues": []}, {"total": 0, "p": 1, "ps": 100, "issues": []}):
+        assert drafts_of(PARSER, json.dumps(told)) == []
 
 
 @pytest.mark.parametrize(("data", "said", "place"), [
