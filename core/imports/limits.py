@@ -1,4 +1,4 @@
-"""The bounds on a report file, so that no upload can take a process's memory, disk or time. ``docs/api.md`` lists them."""
+"""The bounds on a report file, so that no upload can take a process's memory, disk or time. ``docs/imports.md`` lists them."""
 
 KIBIBYTE, MEBIBYTE = 1024, 1024 * 1024
 

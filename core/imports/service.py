@@ -2,7 +2,7 @@
 
 An import speaks for its assets and no others: their unmentioned findings close, other assets are left alone. It is a run like
 any other, with progress, the brake, history and audit. While it is stored the report lies in the file store, so that
-another worker can take it up when this process dies (``docs/decisions/0006-report-files.md``).
+another worker can take it up when this process dies (``docs/decisions/0008-report-files.md``).
 """
 
 import time

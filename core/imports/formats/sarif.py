@@ -122,7 +122,7 @@ def is_sarif(head: bytes) -> bool:
         return False
     runs = document["runs"]
     first = runs[0] if runs and isinstance(runs[0], dict) else {}
-    return "sarif" in str(document.get("$schema")) or "version" in document or "tool" in first
+    return "sarif" in str(document.get("$schema")) or "version" in document or "tool" in first or "results" in first
 
 
 def tools_in(head: bytes) -> list[str]:
