@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import hmac
+import logging
 import os
 from collections.abc import Collection, Iterable, Mapping
 
@@ -13,9 +14,10 @@ from core.credentials import seal
 from core.credentials.models import DataKey, MasterKeyCheck
 from core.credentials.seal import Key
 from core.db import atomic, db, is_postgres, is_unique_violation
-from core.errors import Conflict
+from core.errors import Conflict, Unavailable
 from core.settings import Settings
 
+log = logging.getLogger(__name__)
 KEY_BYTES = 32
 #: whose data key the other secrets of the deployment are derived from; no customer's id looks like this
 DEPLOYMENT = "deployment"
@@ -24,8 +26,10 @@ _ROWS_AT_ONCE = 500
 _KNOWN_TEXT = "this database was set up with this master key"
 
 
-class MasterKeyWrong(Exception):
+class MasterKeyWrong(Unavailable):
     """The master keys given are not those that this database's secrets were sealed under; nothing was touched."""
+
+    code = "MasterKeyWrong"
 
     def __init__(self, message: str = "") -> None:
         super().__init__((message or "STOCKADE_MASTER_KEY is not the key that this database was set up with") + "; nothing was touched")
@@ -151,7 +155,7 @@ class Keyring:
         # Who waited for another key to become the current one finds no row, and looks again.
         row = query.tuples().first() or query.clone().tuples().first()
         if row is None or row[0] not in self._wrapping:
-            raise MasterKeyWrong("this process has been given none of the master keys that are in use")
+            raise _not_given()
         return row[0]
 
     # -- data keys ----------------------------------------------------------------------------------------------------------
@@ -215,8 +219,14 @@ class Keyring:
 
     def _unwrapped_bytes(self, row: DataKey) -> bytes:
         if row.master_key_id not in self._wrapping:
-            raise MasterKeyWrong("this process has not been given the master key that is in use")
+            raise _not_given()
         return base64.b64decode(_opened(self._wrapping[row.master_key_id], row.wrapped, _place(row.customer_id, row.version)))
+
+
+def _not_given() -> MasterKeyWrong:
+    """A process that runs on with settings of before ``rewrap``: it says so in its log, whoever asked."""
+    log.error("the master key in use is not among those that this process was started with; start it anew with the new settings")
+    return MasterKeyWrong("this process was started without the master key that is in use now")
 
 
 def _place(customer_id: str, version: int) -> tuple[str, ...]:

@@ -145,6 +145,7 @@ def db_upgrade(home: str | None) -> None:
     """Apply every pending migration."""
     from core import db as database
     from core.access.service import ensure_built_in_roles
+    from core.credentials.keyring import Keyring
     from core.db import schema
 
     settings = _settings(home)
@@ -152,6 +153,8 @@ def db_upgrade(home: str | None) -> None:
         database.configure(settings.database_url)
     else:
         _connect(settings)
+    if settings.master_key is not None:
+        Keyring.of(settings).refuse_wrong()
     applied = schema.upgrade()
     ensure_built_in_roles()
     for name in applied:
@@ -528,6 +531,59 @@ def import_report(file: str, customer: str, asset: str, group: str | None, repor
     if as_json:
         _show_one({"format": parser.format, "run": run, "preview": None}, as_json, ImportSchema(), "")
     progress.conclude(run, silently=as_json)
+
+
+# -- keys -----------------------------------------------------------------------------------------------------------------------
+
+
+@stockade.group()
+def keys() -> None:
+    """The keys that secrets are sealed under."""
+
+
+@keys.command("status")
+@_home
+@_json
+def keys_status(home: str | None, as_json: bool) -> None:
+    """Show which master keys are in use, and whether something is left to be done."""
+    import json
+
+    from core.runtime import keys as part
+
+    shown = part.status(_deployment(home))
+    click.echo(json.dumps(shown, indent=2) if as_json else "\n".join(part.lines(shown)))
+
+
+@keys.command("rewrap")
+@_home
+def keys_rewrap(home: str | None) -> None:
+    """Make STOCKADE_MASTER_KEY the current one, and wrap all data keys by it. No value is touched."""
+    from core.runtime import keys as part
+
+    click.echo(part.rewrap(_deployment(home)))
+
+
+@keys.command("rotate")
+@click.option("--customer", help="Only this customer's, by id or name.")
+@_home
+def keys_rotate(customer: str | None, home: str | None) -> None:
+    """Give customers new data keys and seal all values anew under them; goes on where it was cut short."""
+    from core.runtime import keys as part
+
+    deployment = _deployment(home)
+    click.echo(part.rotate(deployment, _customer(customer) if customer else None))
+
+
+@keys.command("destroy")
+@click.option("--customer", required=True, help="Whose secrets, by id or name.")
+@click.option("--confirm", metavar="NAME", help="The customer's name, in place of being asked for it.")
+@_home
+def keys_destroy(customer: str, confirm: str | None, home: str | None) -> None:
+    """Destroy a customer's data key, and with it all of its secrets, for good."""
+    from core.runtime import keys as part
+
+    deployment = _deployment(home)
+    click.echo(part.destroy(deployment, _customer(customer), confirm))
 
 
 # -- audit ----------------------------------------------------------------------------------------------------------------------

@@ -43,12 +43,11 @@ def expected_problems() -> tuple[type[Exception], ...]:
     import peewee
     import redis
 
-    from core.credentials.keyring import MasterKeyWrong
     from core.errors import StockadeError
     from core.runtime.embedded_redis import NoRedis
     from core.settings import SettingsError
 
-    return (CommandFailed, SettingsError, NoRedis, MasterKeyWrong, StockadeError, redis.RedisError, peewee.OperationalError,
+    return (CommandFailed, SettingsError, NoRedis, StockadeError, redis.RedisError, peewee.OperationalError,
             peewee.InterfaceError, PermissionError)
 
 
@@ -57,6 +56,7 @@ def told(problem: Exception) -> CommandFailed:
     import peewee
     import redis
 
+    from core.credentials.keyring import MasterKeyWrong
     from core.errors import NotFound, StockadeError, StorageFull, Unavailable
     from core.settings import SettingsError
 
@@ -65,6 +65,8 @@ def told(problem: Exception) -> CommandFailed:
             return problem
         case SettingsError():
             return CommandFailed(ExitCode.CONFIGURATION, "settings: " + "; ".join(problem.faults))
+        case MasterKeyWrong():
+            return CommandFailed(ExitCode.CONFIGURATION, problem.message)
         case NotFound():
             return CommandFailed(ExitCode.NOT_FOUND, problem.message)
         case Unavailable() | StorageFull():
