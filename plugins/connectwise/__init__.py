@@ -24,6 +24,8 @@ def register_permissions() -> Sequence[PermissionNode]:
         PermissionNode("company.fetch.many", "List companies"),
         PermissionNode("company.fetch.address", "View company address information", dependencies=("company.fetch",)),
         PermissionNode("company.fetch.configurations", "View a company's configurations", dependencies=("company.fetch",)),
+        PermissionNode("company.review", "See the companies of which it is not certain which customer they are"),
+        PermissionNode("company.review.decide", "Say which customer a company is", dependencies=("company.review",)),
     ]
 
 

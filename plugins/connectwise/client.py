@@ -171,16 +171,22 @@ class ConnectWiseClient:
 
         :raises LoginRejected: when the address is none of this ConnectWise's; nothing is sent there.
         """
-        self._api()  # so that the address is known
-        parts = urlsplit(key_url)
-        path = _KEY_PATH.search(parts.path)
-        if parts.hostname != urlsplit(self._place()[0]).hostname or path is None or not parts.path.endswith(path[0]):
-            raise LoginRejected("A callback names a key that is not this ConnectWise's")
-        told = self._get(path[0])
+        path = self._key_path(key_url)
+        told = self._get(path)
         key = told.get("signing_key") if isinstance(told, dict) else None
         if not isinstance(key, str) or not key:
-            raise AnswerInvalid(f"GET {path[0]} gives no signing key")
+            raise AnswerInvalid(f"GET {path} gives no signing key")
         return key
+
+    def _key_path(self, key_url: str) -> str:
+        try:
+            parts = urlsplit(key_url)
+        except ValueError:
+            parts = urlsplit("")
+        path = _KEY_PATH.search(parts.path)
+        if path is None or not parts.path.endswith(path[0]) or parts.hostname != urlsplit(self._place()[0]).hostname:
+            raise LoginRejected("A callback names a key that is not this ConnectWise's")
+        return path[0]
 
     # -- calls ----------------------------------------------------------------------------------------------------------------------
 

@@ -23,7 +23,8 @@ from plugins.connectwise.storing import DELETED, GONE, LEFT_OUT, Store, in_order
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
-COMPANY, CONFIGURATION = "company", "configuration"
+#: what the keys of a run name: a company, a configuration, a company with all of its configurations
+COMPANY, CONFIGURATION, WHOLE = "company", "configuration", "whole"
 _SIGNATURE = "x-content-signature"
 _DESCRIPTION = "Stockade"
 _RETRY_SECONDS = "30"
@@ -172,8 +173,8 @@ class ConnectWisePull:
         for done, key in enumerate(keys, 1):
             kind, _, number = key.partition(":")
             try:
-                if kind == COMPANY:
-                    self._store_company(store, run, int(number))
+                if kind in (COMPANY, WHOLE):
+                    self._store_company(store, run, int(number), is_whole=kind == WHOLE)
                 elif kind == CONFIGURATION:
                     self._store_configuration(store, int(number))
             except ConnectorError as problem:
@@ -182,7 +183,7 @@ class ConnectWisePull:
                 run.note_problem(key, problem)
             _progress(run, "companies", done, len(keys))
 
-    def _store_company(self, store: Store, run: HouseRun, key: int) -> None:
+    def _store_company(self, store: Store, run: HouseRun, key: int, *, is_whole: bool) -> None:
         try:
             company = read_company(self._client, key)
         except NotThere:
@@ -197,7 +198,8 @@ class ConnectWisePull:
         with atomic():
             store.write_companies([company])
             run.claim()
-        if store.match(bool(self._settings.get("create_customers", True)), run, [key]) and self._settings.get("configurations"):
+        is_new = bool(store.match(bool(self._settings.get("create_customers", True)), run, [key]))
+        if (is_new or is_whole) and self._settings.get("configurations"):
             refresh_configurations(self._client, store, key)
 
     def _store_configuration(self, store: Store, key: int) -> None:

@@ -9,10 +9,21 @@ from core import clock
 from core.http import v1
 from core.http.access import CustomerFrom, Principal, current_principal, require_also, requires
 from core.http.deployed import deployment
-from plugins.connectwise import service
-from plugins.connectwise.schemas import CompanyArgs, CompanySchema, ConfigurationsSchema, OneCompanyArgs, OneCompanySchema
+from plugins.connectwise import reviewing, service
+from plugins.connectwise.schemas import (
+    ChoiceSchema,
+    CompanyArgs,
+    CompanySchema,
+    ConfigurationsSchema,
+    DecidedSchema,
+    OneCompanyArgs,
+    OneCompanySchema,
+    ReviewArgs,
+    ReviewedSchema,
+)
 
 blp = Blueprint("companies", __name__, url_prefix="/v1/company", description="Companies, with what ConnectWise knows about them")
+REVIEW, DECIDE = "company.review", "company.review.decide"
 MANY, ONE, ADDRESS, CONFIGURATIONS = "company.fetch.many", "company.fetch", "company.fetch.address", "company.fetch.configurations"
 
 
@@ -46,6 +57,33 @@ def get_configurations(customer_id: str) -> dict[str, Any]:
     told = service.fresh_configurations(deployment(), customer_id)
     _say_where_from(told)
     return told
+
+
+@blp.delete("/companies/<customer_id>/link")
+@requires(DECIDE, customer=CustomerFrom.PATH)
+@v1.answers(blp, None, "Company Unlinked Successfully!")
+def unlink_company(customer_id: str) -> None:
+    """Say that this customer is not the company that it is linked to. The company goes to the review list."""
+    reviewing.unlink(customer_id, actor=current_principal().actor)
+
+
+@blp.get("/review")
+@requires(REVIEW, customer=CustomerFrom.NONE)
+@blp.arguments(ReviewArgs, location="query")
+@v1.answers(blp, ReviewedSchema(many=True), "Companies Fetched Successfully!", paged=True)
+def list_review(wanted: dict[str, Any]) -> v1.NumberedPage:
+    """Companies in ConnectWise of which a person has to say which customer they are, with the reason and the likely ones."""
+    return reviewing.page_of(wanted["page"], wanted["rpp"], ignored=wanted["ignored"])
+
+
+@blp.post("/review/<review_id>")
+@requires(DECIDE, customer=CustomerFrom.NONE)
+@blp.arguments(ChoiceSchema)
+@v1.answers(blp, DecidedSchema, "Company Reviewed Successfully!")
+def review_company(body: dict[str, Any], review_id: str) -> Any:
+    """Say which customer a company is (``link``), that it is a new one (``create``, under another ``name`` if need be), or that it is none
+    (``ignore``)."""
+    return reviewing.decide(deployment(), review_id, reviewing.Choice(**body), actor=current_principal().actor)
 
 
 def _listable(principal: Principal) -> list[str] | None:

@@ -2,7 +2,7 @@
 
 from marshmallow import fields, validate
 
-from core.http.schemas import CamelSchema, IsoInstant, LineStr
+from core.http.schemas import CamelSchema, IsoInstant, LineStr, SafeStr
 from core.http.v1 import RowArgs
 
 _LONGEST_SEARCH = 200
@@ -15,6 +15,11 @@ class CompanyArgs(RowArgs):
 
 class OneCompanyArgs(CamelSchema):
     include_address = fields.Boolean(load_default=False)
+
+
+class ReviewArgs(RowArgs):
+    ignored = fields.Boolean(load_default=False, metadata={
+        "description": "Those that somebody said are no customers, in place of those that wait"})
 
 
 class CompanySchema(CamelSchema):
@@ -55,3 +60,34 @@ class OneCompanySchema(CompanySchema, FreshnessSchema):
 class ConfigurationsSchema(FreshnessSchema):
     configurations = fields.List(fields.Dict(keys=fields.String()), required=True, metadata={
         "description": "As ConnectWise tells them, without free texts"})
+
+
+class CandidateSchema(CamelSchema):
+    id = fields.String(required=True)
+    name = fields.String(required=True)
+
+
+class ReviewedSchema(CompanySchema):
+    """A company that waits for a person; ``id`` is its own, not a customer's."""
+
+    status = fields.String(allow_none=True)
+    reason = fields.String(metadata={"description": "same_name, several, similar, name_taken, replaced, new, unlinked or ignored"})
+    message = fields.String()
+    candidates = fields.List(fields.Nested(CandidateSchema))
+
+
+class ChoiceSchema(CamelSchema):
+    """Exactly one of ``link``, ``create`` and ``ignore``."""
+
+    link = SafeStr(validate=validate.Length(1, 32))
+    create = fields.Boolean()
+    ignore = fields.Boolean()
+    name = LineStr(validate=validate.Length(1, 200))
+
+
+class DecidedSchema(CamelSchema):
+    id = fields.String(required=True)
+    name = fields.String(required=True)
+    cw_company_id = fields.Integer(attribute="cw_id", data_key="cw_CompanyId")
+    cw_identifier = fields.String(attribute="identifier", data_key="cw_Identifier")
+    company_id = fields.String(attribute="customer_id", allow_none=True, metadata={"description": "The customer that it is now"})

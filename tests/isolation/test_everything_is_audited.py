@@ -24,6 +24,7 @@ from core.findings.verdicts import Decision
 from core.ids import finding_key
 from core.people import families
 from core.scope import Scope
+from plugins.connectwise.models import CwCompany
 from tests.factories import PASSWORD, SETTINGS, make_user, signed_in_client
 from tests.isolation.test_matrix import TYPE, House, address, furnish
 
@@ -91,6 +92,10 @@ def with_ignored_finding(house: House) -> None:
     verdicts.decide(Scope(house.customer.id), [finding_key(house.finding_id) or 0], Decision("ignored", "Not ours"), actor="test")
 
 
+def without_customer(house: House) -> None:
+    CwCompany.update(customer_id=None, review="new").where(CwCompany.customer_id == house.customer.id).execute()
+
+
 def near(house: House) -> None:
     """Its source has an address that is refused at once, so that nobody waits for it."""
     Connection.update(settings={"url": "http://127.0.0.1:9"}).where(Connection.customer_id == house.customer.id).execute()
@@ -149,6 +154,8 @@ SUCCEEDS: dict[tuple[str, str], Sent] = {
     ("DELETE", "/v1/role/<identifier>"): Sent(),
     ("POST", "/v1/role/<identifier>/permissions"): as_json(permissions=["asset.list"]),
     ("DELETE", "/v1/role/<identifier>/permissions"): as_json(permissions=["finding.list"]),
+    ("DELETE", "/v1/company/companies/<customer_id>/link"): Sent(),
+    ("POST", "/v1/company/review/<review_id>"): Sent({"json": {"ignore": True}}, first=without_customer),
     ("PATCH", "/v1/user/@me"): as_json(name="Changed"),
     ("POST", "/v1/user/@me/tokens"): as_json(name="New"),
     ("DELETE", "/v1/user/@me/tokens/<token_id>"): Sent(client=lambda app, house: signed_in_client(app, user=house.user)),

@@ -69,7 +69,8 @@ class House:
         return {"customer_id": self.customer.id, "asset_id": self.asset_id, "run_id": self.run_id, "finding_id": self.finding_id,
                 "source": SOURCE, "group_id": self.group_id, "verdict_id": self.verdict_id, "user_id": self.user.id,
                 "role_id": self.role.id, "token_id": self.token_id, "category": "company", "credential_id": self.credential_id,
-                "past_id": self.past_id, "company_id": self.customer.id, "field_id": "password", "type_id": TYPE}
+                "past_id": self.past_id, "company_id": self.customer.id, "field_id": "password", "type_id": TYPE,
+                "review_id": f"cwc_{self.word}"}
 
     def rows(self) -> list[dict[str, Any]]:
         its_own = [row.__data__ for table in TENANT_TABLES for row in table.select().where(table.customer_id == self.customer.id)]
