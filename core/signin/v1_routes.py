@@ -10,7 +10,7 @@ from simple_websocket import Server
 
 from core import clock
 from core.audit import record
-from core.errors import Unauthorized, Unavailable, UpstreamFailed
+from core.errors import Conflict, Unauthorized, UpstreamFailed
 from core.http import v1
 from core.http.access import public
 from core.http.addresses import base_url
@@ -40,7 +40,7 @@ def auth_uri(wanted: dict[str, str]) -> dict[str, str]:
     sign_in = SignIn.current()
     ids = [provider.id for provider in sign_in.providers]
     if not ids:
-        raise Unavailable("No sign-in provider is set up")
+        raise Conflict("No sign-in provider is set up", code="NoProvider")
     started = sign_in.start(wanted.get("provider") or ids[0], f"{base_url(settings())}/v1/auth/redirect", for_client=True,
                             browser_secret=browser.secret_of(settings()), address=request.remote_addr or "")
     if started.failure:

@@ -404,7 +404,7 @@ def test_a_state_of_a_page_gives_no_client_tokens_and_the_other_way_round(site, 
 
 def test_without_a_provider_there_is_no_address(client, app):
     answer = client.get("/v1/auth/uri")
-    assert (answer.status_code, answer.get_json()["successful"]) == (503, False)
+    assert (answer.status_code, answer.get_json()["successful"]) == (409, False)
 
 
 def test_a_provider_can_be_named(sqlite_database, world, provider):
