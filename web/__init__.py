@@ -27,4 +27,5 @@ def register_pages() -> Sequence[Page]:
         Page("Overview", "web.overview", "overview.read", icon="overview", order=10),
         Page("Findings", "web.findings", "finding.list", icon="findings", order=20),
         Page("Integrations", "web.integrations", "integration.read", icon="integrations", order=30, for_administrators=True),
+        Page("Imports", "web.imports", "import.create", icon="import", order=40),
     ]

@@ -1,6 +1,7 @@
 """Loading this module puts every page on the blueprint."""
 
-from web import customers, deciding, errors, finding, findings, integrations, overview, policy, sign_in, verdicts
+from web import customers, deciding, errors, finding, findings, imports, integrations, overview, policy, runs, sign_in, verdicts
 from web.blueprint import blp
 
-__all__ = ["blp", "customers", "deciding", "errors", "finding", "findings", "integrations", "overview", "policy", "sign_in", "verdicts"]
+__all__ = ["blp", "customers", "deciding", "errors", "finding", "findings", "imports", "integrations", "overview", "policy", "runs",
+           "sign_in", "verdicts"]

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from core.hooks.contracts import Connector
 from core.http.deployed import deployment
+from core.imports.parsers import CORE_PARSERS
 
 
 class _Titles(dict[str, str]):
@@ -14,8 +15,9 @@ class _Titles(dict[str, str]):
 
 
 def titles() -> Mapping[str, str]:
-    """Titles of all sources by key, those of switched-off plugins too, since old runs still name them."""
-    return _Titles({connector.source: connector.title for connector in deployment().plugins.connectors(include_disabled=True)})
+    """Titles of all sources by key, those of reports and of switched-off plugins too, since old runs still name them."""
+    read = {parser.source: parser.title for parser in reversed(CORE_PARSERS)}
+    return _Titles(read | {connector.source: connector.title for connector in deployment().plugins.connectors(include_disabled=True)})
 
 
 def of_findings() -> list[Connector]:

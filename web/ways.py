@@ -1,5 +1,6 @@
 """Where a form leads when it has done its work, and what the page there then says."""
 
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
@@ -28,6 +29,11 @@ def _without_told(address: str) -> str:
     parts = urlsplit(address)
     kept = [(name, value) for name, value in parse_qsl(parts.query) if name not in _TOLD]
     return urlunsplit(parts._replace(query=urlencode(kept)))
+
+
+def told_notice(notices: Mapping[str, str]) -> str:
+    """What a redirect of ours asks the page to say; nothing for a word that it does not know."""
+    return notices.get(request.args.get("notice", ""), "")
 
 
 def told_number(name: str) -> int | None:

@@ -38,10 +38,10 @@ _FINDING_STATES = {
     "open": Word("Open", "info"), "fixed": Word("Fixed", "good"), "gone": Word("Gone", "good"), "accepted": Word("Risk accepted", "warn"),
     "false_positive": Word("False positive", "neutral"), "ignored": Word("Ignored", "neutral"),
 }
-_PHASES = {"": "Waiting for a worker", "catalog": "Reading the catalog", "findings": "Pulling findings",
-           "closing": "Closing what is gone", "done": "Done", "companies": "Pulling companies",
+_PHASES = {"": "Waiting for a worker", "reading": "Reading the report", "catalog": "Reading the catalog",
+           "findings": "Pulling findings", "closing": "Closing what is gone", "done": "Done", "companies": "Pulling companies",
            "matching": "Matching companies with customers", "configurations": "Pulling configurations"}
-_TRIGGERS = {"person": "by hand", "schedule": "on schedule", "webhook": "by webhook", "command": "by command"}
+_TRIGGERS = {"person": "by hand", "schedule": "on schedule", "webhook": "by webhook", "command": "by command", "import": "by an upload"}
 _REASONS = {
     "settings_invalid": "The settings cannot work", "unreachable": "The address does not answer",
     "address_refused": "This deployment may not reach that address", "tls": "The certificate cannot be trusted",
@@ -50,6 +50,8 @@ _REASONS = {
     "unavailable": "The source is not available at the moment", "invalid_answer": "The source's answer could not be read",
     "incomplete": "The source gave less than it announced", "assets_failed": "Some assets could not be pulled",
     "held": "A sync waits for a decision", "plugin_error": "The connector itself failed",
+    "report_invalid": "The report is not sound", "report_lost": "The report did not arrive", "worker_died": "The worker died several times",
+    "storage_full": "The server's disk is full", "connection_removed": "The connection was removed meanwhile",
 }
 _EVENTS = {
     "first_seen": "First seen", "changed": "Changed at the source", "closed": "Closed", "reopened": "Reported again",

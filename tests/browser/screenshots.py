@@ -3,7 +3,7 @@
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,10 +23,12 @@ from core.findings.sla import Policy
 from core.findings.state import VerdictKind
 from core.findings.verdicts import Decision
 from core.ids import finding_public_id
+from core.imports import service as imports
+from core.imports.report import on_disk
 from core.scope import Scope
 from plugins.sonarqube.upstream import DEMO
 from tests import factories
-from tests.browser.site import ADMIN, ANALYST, VIEWER, Site, choose, launched, served, sign_in
+from tests.browser.site import ADMIN, ANALYST, VIEWER, Site, checkmarx_of, choose, launched, served, sign_in
 from tests.chromium import found
 from tests.servers import RedisServer
 
@@ -133,6 +135,27 @@ def _faulty_policy(page: Page) -> None:
     page.locator("#error-new-group").filter(has_text="Choose").wait_for()
 
 
+def _check_report(page: Page) -> None:
+    page.get_by_label("Report file").set_input_files({"name": "semgrep.csv", "mimeType": "text/csv", "buffer": _report(range(9, 34))})
+    page.get_by_role("button", name="Check first").click()
+    page.locator("[data-preview]").wait_for()
+
+
+def _check_nonsense(page: Page) -> None:
+    page.get_by_label("Report file").set_input_files({"name": "notes.txt", "mimeType": "text/plain", "buffer": b"what nobody can read"})
+    page.get_by_role("button", name="Check first").click()
+    page.locator("#error-file").filter(has_text="no report").wait_for()
+
+
+def _open_first_import(page: Page) -> None:
+    _open_import(page, "succeeded")
+
+
+def _open_import(page: Page, state: str) -> None:
+    page.locator(f'[data-import][data-state="{state}"] .run-title').first.click()
+    page.locator("[data-run-state]").wait_for()
+
+
 def shots(seen: Seen) -> list[Shot]:
     finding = seen.open
     return [
@@ -144,6 +167,15 @@ def shots(seen: Seen) -> list[Shot]:
         Shot("findings-all", "/findings?state=all&text=OrderController"), Shot("decide-selected", "/findings", prepare=_decide_selected),
         Shot("findings-readonly", "/findings?due=overdue", email=VIEWER, customer="", is_whole=False),
         Shot("findings-accepted", "/findings?state=accepted&changed=1"),
+        Shot("explain", "/explain"), Shot("explain-critical", "/explain?figure=critical&source=sonarqube"),
+        Shot("explain-none", "/explain", customer="fabrikam"), Shot("findings-offensive", "/findings?discipline=offsec", is_whole=False),
+        Shot("imports", "/imports"), Shot("imports-none", "/imports", customer="fabrikam"),
+        Shot("imports-preview", "/imports", prepare=_check_report), Shot("imports-fault", "/imports", prepare=_check_nonsense),
+        Shot("imports-readonly", "/imports", email=VIEWER, customer=""), Shot("run-import", "/imports", prepare=_open_first_import),
+        Shot("run-held", "/imports", prepare=lambda page: _open_import(page, "held")),
+        Shot("run-failed", "/imports", prepare=lambda page: _open_import(page, "failed")),
+        Shot("run-syncing", "/integrations/sonarqube", customer="northwind",
+             prepare=lambda page: page.locator(".run-when a").first.click()),
         Shot("verdicts", "/findings/verdicts"), Shot("verdicts-none", "/findings/verdicts", customer="fabrikam"),
         Shot("verdicts-readonly", "/findings/verdicts", email=VIEWER, customer=""),
         Shot("verdict-end", "/findings/verdicts?level=rule", prepare=_ask_to_end),
@@ -177,7 +209,7 @@ def _deployment() -> Iterator[Site]:
     db.configure(url)
     schema.upgrade()
     try:
-        with served(home, url, redis.url, DEMO) as site:
+        with served(home, url, redis.url, DEMO) as site, checkmarx_of(site, site.contoso):
             _prepare(site)
             yield site
     finally:
@@ -190,6 +222,7 @@ def _prepare(site: Site) -> None:
     for name in ("Fabrikam Health", "Tailspin Toys", "Wingtip Energy", "Adventure Works"):
         setattr(site, name.split()[0].lower(), factories.make_customer(name))
     site.sync(site.connect(site.contoso, "contoso"))
+    _imported(site)
     _under_way(site, site.connect(site.northwind, "northwind"))
     tailspin = site.connect(site.tailspin, "northwind")  # type: ignore[attr-defined]
     site.sync(tailspin)
@@ -201,6 +234,31 @@ def _prepare(site: Site) -> None:
     site.world.faults.add("status", status=401)
     site.sync(wingtip)
     site.world.faults.clear()
+
+
+def _report(numbers: Iterable[int]) -> bytes:
+    """A CSV of findings in the service that signs invoices."""
+    places = ("InvoiceSigner", "KeyStoreReader", "TimestampAuthorityClient", "ArchiveTransferService")
+    severities = ("critical", "high", "medium", "low")
+    rows = (f"Weak hash in the signature of an invoice ({number}),{severities[number % 4]},invoice-signing-service,crypto:S{number},"
+            f"src/main/java/com/contoso/invoicing/signing/{places[number % 4]}.java,{number * 7 + 3}" for number in numbers)
+    return "\n".join(["title,severity,asset,rule,path,line", *rows]).encode()
+
+
+def _import(site: Site, content: bytes) -> None:
+    with on_disk(iter([content]), "semgrep.csv") as report:
+        imports.store(site.deployment, Scope(site.contoso.id), report, imports.Request(), actor=ANALYST)
+
+
+def _imported(site: Site) -> None:
+    """Imports that went well, that failed, and that wait for a decision."""
+    _import(site, _report(range(12)))
+    _import(site, _report(range(30)))
+    now = clock.now()
+    Run.create(id="run_0failed0", customer_id=site.contoso.id, connection_id="imp_picture", source="sarif", trigger="import",
+               state="failed", requested_by=ADMIN, requested_at=now, started_at=now, finished_at=now + 1200, reason_code="report_invalid",
+               reason="SARIF 2.1: the document ends in the middle (line 20418, column 7)")
+    _import(site, _report(range(8)))
 
 
 def _under_way(site: Site, connection: Connection) -> Run:

@@ -10,7 +10,7 @@ from tests.browser.conftest import Watch
 from tests.browser.site import ADMIN, VIEWER, Site, enter, sign_in
 
 PATHS = ("/", "/explain", "/findings", "/findings?state=all", "/findings/decide?about=filter", "/findings/verdicts", "/findings/sla-policy",
-         "/integrations", "/integrations/sonarqube", "/customers")
+         "/imports", "/integrations", "/integrations/sonarqube", "/customers")
 
 #: texts whose contrast with what lies behind them is less than WCAG's level AA asks for
 _TOO_FAINT = """() => {

@@ -60,7 +60,8 @@ def test_a_customer_without_a_source_is_led_to_integrations(admin: Page, site: S
 def test_nothing_of_another_customer_shows(admin: Page, site: Site) -> None:
     names = [asset.name for asset in Asset.within(Scope(site.contoso.id))]
     enter(admin, site, ADMIN, site.northwind)
-    for path in ("/", "/findings", "/findings/verdicts", "/findings/sla-policy", "/explain", "/integrations", "/integrations/sonarqube"):
+    for path in ("/", "/explain", "/findings", "/findings/verdicts", "/findings/sla-policy", "/imports", "/integrations",
+                 "/integrations/sonarqube"):
         admin.goto(site.url + path)
         text = admin.locator("body").inner_text()
         assert names

@@ -39,6 +39,7 @@ SILENT = {
     ("POST", "/api/integrations/<source>/webhook/<key>"): "the sender's notice changes nothing; the run that it starts is recorded",
     ("POST", "/api/auth/signin/<provider>"): "leads to the provider; who comes back signed in is recorded",
     ("POST", "/v1/auth/refresh"): "the next token of a sign-in that was recorded; a spent one that is used again is recorded",
+    ("POST", "/imports/check"): "tells what an import would do, and writes nothing",
     ("POST", "/v1/user/@me/check-permission"): "asks a question that is too long for an address",
     ("POST", "/v1/user/users/<identifier>/check-permission"): "the same",
 }
@@ -171,6 +172,9 @@ SUCCEEDS: dict[tuple[str, str], Sent] = {
                                        first=without_verdict),
     ("POST", "/findings/sla-policy"): Sent({"data": {"own.critical": "9"}}, has_seen=True),
     ("POST", "/findings/verdicts/<verdict_id>/end"): Sent(),
+    ("POST", "/imports"): Sent({"data": {"file": (io.BytesIO(CSV), "report.csv")}, "content_type": "multipart/form-data"}),
+    ("POST", "/runs/<run_id>/approve"): Sent(),
+    ("POST", "/runs/<run_id>/discard"): Sent(),
     ("POST", "/integrations/<source>"): as_form(**SETTINGS_ON_PAGE),
     ("POST", "/integrations/<source>/remove"): Sent(),
     ("POST", "/integrations/<source>/sync"): Sent(first=without_held_run),

@@ -2,8 +2,8 @@
 "use strict";
 
 const POLL_EVERY = 1000;
-const PHASES = {"": "Waiting for a worker", catalog: "Reading the catalog", findings: "Pulling findings", closing: "Closing what is gone",
-  companies: "Pulling companies", matching: "Matching companies with customers", configurations: "Pulling configurations"};
+const PHASES = {"": "Waiting for a worker", reading: "Reading the report", catalog: "Reading the catalog", findings: "Pulling findings",
+  closing: "Closing what is gone", companies: "Pulling companies", matching: "Matching companies with customers", configurations: "Pulling configurations"};
 const COUNTED = [["added", "new"], ["changed", "changed"], ["reopened", "reopened"], ["closed", "closed"], ["unchanged", "unchanged"],
   ["pruned", "assets removed"], ["unmapped", "unreadable"],
   ["matched", "matched"], ["created", "new customers"], ["doubtful", "to review"], ["removed", "marked as removed"]];
@@ -83,7 +83,10 @@ async function send(form, button) {
     const response = await fetch(button?.getAttribute("formaction") ?? form.action, {method: "POST", body: given});
     const fresh = await documentOf(response);
     const wasSaved = response.redirected && form.id === "settings";
-    if (!wasSaved && exchange(fresh, form.dataset.swap)) markFaults(form);
+    if (!wasSaved && exchange(fresh, form.dataset.swap)) {
+      markFaults(form);
+      document.querySelector("[data-comes-up]")?.scrollIntoView({block: "start"});
+    }
     else if (response.redirected) location.assign(response.url);
     else complain(fresh);
   } catch {
@@ -137,7 +140,7 @@ async function follow(panel) {
   }
   if (!panel.isConnected) return;
   exchange(await documentOf(await fetch(location.href)), "#live");
-  announce(`The sync has ended: ${run.state}`);
+  announce(`It has ended: ${run.state}`);
 }
 
 // -- choosing a customer -------------------------------------------------------------------------------------------------
