@@ -86,9 +86,11 @@ async function send(form, button) {
     if (!wasSaved && exchange(fresh, form.dataset.swap)) {
       markFaults(form);
       document.querySelector("[data-comes-up]")?.scrollIntoView({block: "start"});
+    } else if (response.redirected) {
+      location.assign(response.url);
+    } else {
+      complain(fresh);
     }
-    else if (response.redirected) location.assign(response.url);
-    else complain(fresh);
   } catch {
     location.reload(); // the server cannot be reached: the browser says so better than we could
   } finally {
