@@ -31,6 +31,9 @@ def ensure_built_in_roles() -> None:
                 Role.insert(id=new_id("rol"), moniker=shipped.moniker, created_at=moment, **facts).on_conflict_ignore().execute()
             elif (role.name, role.nodes, role.built_in) != (shipped.name, list(shipped.nodes), True):
                 Role.update(facts).where(Role.id == role.id).execute()
+                record("role.changed", actor="upgrade", target=role.id, details={
+                    "role": shipped.moniker, "title": shipped.name, "added": [node for node in shipped.nodes if node not in role.nodes],
+                    "removed": [node for node in role.nodes if node not in shipped.nodes]})
 
 
 def role_by_moniker(moniker: str) -> Role:

@@ -38,6 +38,8 @@ SILENT = {
     ("POST", "/customers"): "the page's way to the same",
     ("POST", "/api/integrations/<source>/webhook/<key>"): "the sender's notice changes nothing; the run that it starts is recorded",
     ("POST", "/api/auth/signin/<provider>"): "leads to the provider; who comes back signed in is recorded",
+    ("POST", "/v1/auth/confirm"): "lets a client have what a sign-in brought; that it got it is recorded",
+    ("POST", "/v1/auth/callback"): "waits; that somebody signed in is recorded, which tests/core/signin/test_client_flow.py sees",
     ("POST", "/v1/auth/refresh"): "the next token of a sign-in that was recorded; a spent one that is used again is recorded",
     ("POST", "/imports/check"): "tells what an import would do, and writes nothing",
     ("POST", "/v1/user/@me/check-permission"): "asks a question that is too long for an address",
