@@ -71,9 +71,14 @@ def _fetched(sql: str, parameters: tuple) -> list[tuple]:
 
 def refresh_statistics(model: type[Model]) -> None:
     """Tell PostgreSQL's planner how large a table has grown; outside of a transaction. Until its own maintenance comes by, up to a minute
-    after a first pull began, it takes a table for nearly empty and chooses indexes that make each lookup cost as much as all rows."""
+    after a first pull began, it takes a table for nearly empty and chooses indexes that make each lookup cost as much as all rows.
+
+    Only columns that have an index are looked at, since by the others nothing is chosen.
+    """
     if is_postgres():
-        db.execute_sql(f'ANALYZE "{model._meta.table_name}"')
+        indexed = {field.column_name: None for index in model._meta.fields_to_index() for field in index._expressions
+                   if isinstance(field, peewee.Field)}
+        db.execute_sql(f'ANALYZE "{model._meta.table_name}" ({_quoted(list(indexed))})')
 
 
 class _Statements(NamedTuple):

@@ -18,11 +18,13 @@ from core.imports.limits import LONGEST_TEXT, MOST_ASSETS, MOST_FINDINGS, MOST_R
 
 _TABLES = """
 CREATE TABLE asset (number INTEGER PRIMARY KEY, key TEXT UNIQUE, draft TEXT);
-CREATE TABLE finding (number INTEGER PRIMARY KEY, asset INTEGER, key TEXT, draft TEXT, UNIQUE (asset, key));
+CREATE TABLE finding (number INTEGER PRIMARY KEY, asset INTEGER, key TEXT, description TEXT, draft TEXT, UNIQUE (asset, key));
 CREATE TABLE rule (key TEXT PRIMARY KEY, draft TEXT) WITHOUT ROWID;
 """
-_WRITE_FINDING = ("INSERT INTO finding (asset, key, draft) VALUES (?, ?, ?)"
-                  " ON CONFLICT (asset, key) DO UPDATE SET draft = excluded.draft")
+# a draft has some kilobytes, which should not be spread over several pages
+_SETTINGS = "PRAGMA page_size = 32768; PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -8192;"
+_WRITE_FINDING = ("INSERT INTO finding (asset, key, description, draft) VALUES (?, ?, ?, ?)"
+                  " ON CONFLICT (asset, key) DO UPDATE SET description = excluded.description, draft = excluded.draft")
 _BATCH = 1000
 _LARGEST_LINE = 2**31 - 1
 _LARGEST_MOMENT = 2**53
@@ -42,8 +44,8 @@ class Spool:
         self._named = named
         self._otherwise = otherwise
         self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)  # a private file, deleted by SQLite
-        self._database.executescript(f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -8192; {_TABLES}")
-        self._waiting: list[tuple[int, str, str]] = []
+        self._database.executescript(f"{_SETTINGS} {_TABLES}")
+        self._waiting: list[tuple[int, str, str, str]] = []
         self._waiting_rules: list[tuple[str, str]] = []
         self._assets: dict[str, int] = {}
         self._asset: int | None = None
@@ -131,7 +133,7 @@ class Spool:
         if self.read > MOST_FINDINGS:
             raise ReportTooLarge(f"A report may have at most {MOST_FINDINGS:,} findings", f"finding {self.read:,}")
         told = _told_finding(draft)
-        self._waiting.append((asset, key_of(draft.source_key), told))
+        self._waiting.append((asset, key_of(draft.source_key), clean(draft.description[:LONGEST_TEXT]), told))
         if len(self._waiting) >= _BATCH:
             self._write()
 
@@ -163,10 +165,10 @@ class Spool:
     def findings(self, key: str) -> Iterator[FindingDraft | Unmapped]:
         """The findings of one asset, in the order of the report; in the end why they are not all, when that is so."""
         asset = self._assets[key_of(key)]
-        cursor = self._database.execute("SELECT draft FROM finding WHERE asset = ? ORDER BY number", (asset,))
+        cursor = self._database.execute("SELECT description, draft FROM finding WHERE asset = ? ORDER BY number", (asset,))
         while rows := cursor.fetchmany(_BATCH):
-            for (told,) in rows:
-                yield _finding_of(json.loads(told))
+            for description, told in rows:
+                yield _finding_of(description, json.loads(told))
         if asset in self._gaps:
             yield Unmapped(self._gaps[asset])
 
@@ -192,13 +194,14 @@ def _told_asset(draft: AssetDraft) -> str:
 
 
 def _told_finding(draft: FindingDraft) -> str:
+    """All but the description, which is the most of many findings and needs no encoding."""
     d = draft
     if not _are_texts(d.source_key, d.title, d.source_status, d.category, d.rule, d.description, d.path, d.url, d.fingerprint, *d.cve):
         raise TypeError("something else stands where a text should be")
     if not d.source_key:
         raise ValueError("a finding has no key")
-    return _encode([d.source_key, d.title, int(d.severity), str(d.state), clean(d.source_status), clean(d.category), d.rule,
-                    d.description[:LONGEST_TEXT], [number for number in d.cwe if 0 < number <= _LARGEST_CWE], list(d.cve), d.path,
+    return _encode([d.source_key, d.title, int(d.severity), str(d.state), clean(d.source_status), clean(d.category), d.rule, "",
+                    [number for number in d.cwe if 0 < number <= _LARGEST_CWE], list(d.cve), d.path,
                     d.line if isinstance(d.line, int) and 0 < d.line <= _LARGEST_LINE else None, d.url, clean(d.fingerprint),
                     _moment(d.created_at), _moment(d.updated_at), d.details])
 
@@ -211,6 +214,7 @@ def _moment(value: int | None) -> int | None:
     return value if isinstance(value, int) and 0 <= value <= _LARGEST_MOMENT else None
 
 
-def _finding_of(told: list[Any]) -> FindingDraft:
-    told[2], told[3], told[8], told[9] = Severity(told[2]), SourceState(told[3]), tuple(told[8]), tuple(told[9])
+def _finding_of(description: str, told: list[Any]) -> FindingDraft:
+    told[2], told[3], told[7] = Severity(told[2]), SourceState(told[3]), description
+    told[8], told[9] = tuple(told[8]), tuple(told[9])
     return FindingDraft(*told)
