@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks import importing, live, permissions, pulling, reading, scaling, signing_in, starting, storing, syncing, verdicts
+from benchmarks import importing, live, permissions, pulling, reading, scaling, sealing, signing_in, starting, storing, syncing, verdicts
 from benchmarks.report import Report
 from core import db
 from core.db import schema
@@ -15,7 +15,8 @@ from tests.servers import start_postgres
 
 PER_DATABASE: dict[str, Callable[[Report], None]] = {"storing": storing.measure, "verdicts": verdicts.measure,
                                                     "reading": reading.measure, "live": live.measure,
-                                                    "signing_in": signing_in.measure, "permissions": permissions.measure}
+                                                    "signing_in": signing_in.measure, "permissions": permissions.measure,
+                                                    "sealing": sealing.measure}
 ONCE: dict[str, Callable[[Report], None]] = {"importing": importing.measure, "pulling": pulling.measure,
                                              "syncing": syncing.measure, "starting": starting.measure}
 WHEN_NAMED: dict[str, Callable[[Report], None]] = {"scaling": scaling.measure}  # five minutes, and only on a machine that does nothing else
