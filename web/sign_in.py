@@ -15,7 +15,7 @@ from web.frame import csrf_token, page
 _REFUSED = "That e-mail address and password do not match. After several failed attempts an account is locked for a while."
 _EXPIRED = "The page was open for too long. Please try again."
 _OTHER = "Signing in did not work. Please try again."
-_NO_ACCOUNT = "You are signed in there, but have no account here. Ask your administrator for an invitation."
+_NO_ACCOUNT = "That account may not sign in here. Ask your administrator for an invitation."
 _PROVIDER_AWAY = "The sign-in service could not be reached. Please try again in a moment."
 _CANCELLED = "The sign-in was cancelled."
 _START_AGAIN = "This sign-in was completed already, or took too long. Please start again."

@@ -9,10 +9,10 @@ import logging
 import os
 import secrets
 import signal
-import socket
+import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Any
@@ -20,6 +20,7 @@ from typing import Any
 from core import logs
 from core.deployment import Deployment
 from core.hooks.contracts import StandIn
+from core.runtime import demo_sign_in, ports
 from core.runtime.exits import CommandFailed, ExitCode
 from core.runtime.home import Home
 from core.scope import HOUSE, Scope
@@ -72,13 +73,18 @@ def ensure_people(settings: Settings, home: Home) -> list[Person]:
             access.grant_role(access.COMMAND, user, person.role, customers[person.customer] if person.customer else None)
         elif people.authenticate(person.email, person.password, settings) is None:
             people.set_password(user, person.password, actor=_ACTOR, settings=settings)
+    if demo_sign_in.is_ours(settings):
+        demo_sign_in.ensure_identities(settings)
     return everybody
 
 
-def how_to_sign_in(everybody: Sequence[Person]) -> list[str]:
+def how_to_sign_in(everybody: Sequence[Person], settings: Settings) -> list[str]:
     """Lines for a person, passwords included."""
-    return ["Sign in as", *(f"  {person.email:<20}  password  {person.password}   ({person.customer or 'MSP administrator'})"
-                            for person in everybody)]
+    lines = ["Sign in as", *(f"  {person.email:<20}  password  {person.password}   ({person.customer or 'MSP administrator'})"
+                             for person in everybody)]
+    if demo_sign_in.is_ours(settings):
+        lines.append("  or with Microsoft: a stand-in on this machine, as Alex Admin or Vera Viewer, without a password")
+    return lines
 
 
 def ensure_customers(home: Home) -> list[str]:
@@ -127,7 +133,9 @@ def main() -> None:
     scopes = [Scope(customer_id) for customer_id in ensure_customers(Home.of(settings.home, {}))]
     unarranged = [scope for scope in scopes if not _was_synced(scope)]
     with ExitStack() as running:
-        processes = []
+        processes: list[StandInProcess] = []
+        if demo_sign_in.is_ours(settings):
+            processes.append(running.enter_context(demo_sign_in.process(settings, sys.argv[1:])))
         for offered in deployment.plugins.stand_ins():
             try:
                 served = [Scope(HOUSE)] if deployment.plugins.is_of_house(offered.source) else scopes
@@ -179,17 +187,7 @@ def _free_ports(offered: StandIn) -> Iterator[int]:
 
     stored = [str(row.settings.get("url") or row.settings.get("site") or "").rstrip("/").rpartition(":")[2]
               for row in Connection.select().where(Connection.source == offered.source)]
-    return (port for port in chain((int(port) for port in stored if port.isdigit()), _LOCAL_PORTS) if _is_free(port))
-
-
-def _is_free(port: int) -> bool:
-    with closing(socket.socket()) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
+    return (port for port in chain((int(port) for port in stored if port.isdigit()), _LOCAL_PORTS) if ports.is_free(port))
 
 
 def _connect(deployment: Deployment, offered: StandIn, scope: Scope, number: int, address: str) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 import click
 
 from core import clock
-from core.runtime import embedded_redis
+from core.runtime import demo_sign_in, embedded_redis
 from core.runtime.exits import CommandFailed, ExitCode
 from core.runtime.home import Home
 from core.runtime.listening import listen, shown
@@ -53,7 +53,7 @@ def up(home: Home, wanted: Wanted, given: Mapping[str, str]) -> int:
         # Opened before the web server starts, which finds the requests that came meanwhile, also when it is started again.
         listener = held.enter_context(listen(wanted.host, wanted.port))
         is_key_new = home.ensure_master_key()
-        environ = home.environ(given)
+        environ = home.environ({**given, **demo_sign_in.environ_for(given)} if wanted.demo else given)
         redis = None if given.get(PREFIX + "REDIS_URL") or given.get(PREFIX + "REDIS_URL_FILE") else embedded_redis.prepare(home.redis)
         settings = load(environ)
         with _needing_no_earlier_key(home, is_key_new):
@@ -112,7 +112,7 @@ def _prepared(settings: Settings, home: Home, wanted: Wanted) -> list[str]:
     keyring.verify()
     ensure_built_in_roles()
     if wanted.demo:
-        lines = demo.how_to_sign_in(demo.ensure_people(settings, home))
+        lines = demo.how_to_sign_in(demo.ensure_people(settings, home), settings)
     elif not User.select().exists():
         lines = ["There is nobody to sign in yet. Make the first administrator in another terminal:", "",
                  f"  stockade user add you@example.com --role msp_admin --home {home.folder}"]
@@ -140,8 +140,15 @@ def _programs(home: Home, wanted: Wanted, environ: Mapping[str, str], redis: emb
                  for number in range(1, wanted.workers + 1)]
     programs.append(replace(own, name="scheduler", command=(*_PYTHON, "core.runtime", "scheduler")))
     if wanted.demo:
-        programs.append(replace(own, name="demo", command=(*_PYTHON, "core.runtime.demo")))
+        programs.append(replace(own, name="demo", command=(*_PYTHON, "core.runtime.demo", *_addresses(listener, environ))))
     return programs
+
+
+def _addresses(listener: socket.socket, environ: Mapping[str, str]) -> list[str]:
+    """Where people may reach this machine's web server."""
+    port = listener.getsockname()[1]
+    public = environ.get(PREFIX + "PUBLIC_URL", "").rstrip("/")
+    return [*filter(None, [public]), *(f"http://{host}:{port}" for host in ("127.0.0.1", "localhost"))]
 
 
 def _tell_ready(address: str, lines: Sequence[str], seconds: float) -> None:

@@ -62,7 +62,7 @@ def came_back(said: dict[str, str]) -> Response:
     """Where the provider sends the browser back to, with ``code`` and ``state``."""
     back = SignIn.current().finish_client(said, browser.secret_of(settings()))
     if back.confirm_secret is not None:
-        return _window("confirm", 200, back=back, minutes=max(1, round((clock.now() - back.asked_at) / clock.MINUTE)))
+        return _window("confirm", 200, back=back, minutes=(clock.now() - back.asked_at) // clock.MINUTE)
     if back.user is None:
         return _window("failed", 400, failure=back.failure)
     return _window("closed", 200, title="You are signed in")

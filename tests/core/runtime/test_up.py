@@ -114,6 +114,15 @@ def test_both_people_of_the_demo_sign_in_with_the_passwords_it_printed(demo):
         assert sign_in(demo, email, "not " + password) in ({}, None)
 
 
+def test_both_sign_in_with_microsoft_too_at_a_stand_in_that_asks_for_no_password(demo):
+    for key, email in (("alex", "admin@demo.example"), ("vera", "viewer@demo.example")):
+        browser = requests.Session()
+        token = browser.get(demo.url + "/api/auth/csrf", timeout=10).json()["csrfToken"]
+        url = browser.post(demo.url + "/api/auth/signin/microsoft", data={"csrfToken": token, "json": "true"}, timeout=10).json()["url"]
+        browser.post(url, data={"person": key}, timeout=10)
+        assert browser.get(demo.url + "/api/auth/session", timeout=10).json()["user"]["email"] == email
+
+
 def test_no_secret_stands_in_any_argument(demo):
     running = [psutil.Process(demo.process.pid), *descendants(demo.process.pid)]
     shown = shown_arguments(running)
