@@ -93,6 +93,11 @@ def _refuse_services(user: User) -> None:
         raise BadRequest("A service account cannot sign in; make a token for it")
 
 
+def _refuse_service(user: User) -> None:
+    if user.kind == "service":
+        raise BadRequest("A service account cannot sign in; make a token for it")
+
+
 def _owner(identity: Identity, invitation: str | None, settings: Settings) -> User | None:
     known = UserIdentity.get_or_none(UserIdentity.issuer == identity.issuer, UserIdentity.subject == identity.subject)
     if known is None:
@@ -111,7 +116,7 @@ def _let_in(identity: Identity, invitation: str | None, settings: Settings) -> U
     if invitation is not None:
         taken = (UserInvitation.delete().where(UserInvitation.digest == invitation, UserInvitation.expires_at > clock.now())
                  .returning(UserInvitation.user_id))
-        user = User.get_or_none(User.id == next((row.user_id for row in taken.execute()), None))
+        user = User.get_or_none(User.id == next((row.user_id for row in taken.execute()), None), User.status == "active")
     else:
         user = _provisioned(identity, settings) if settings.oidc_provision else None
     if user is not None:

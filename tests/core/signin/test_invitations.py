@@ -66,6 +66,24 @@ def test_a_disabled_user_is_not_let_in_by_it(browser, invited):
     secret = identities.invite(invited, actor="admin")
     people.disable(invited, actor="admin")
     assert error_of(browser.sign_in(invitation=secret)) == "AccessDenied"
+    assert UserIdentity.select().count() == 0
+
+
+def test_a_service_account_is_neither_invited_nor_linked(site, world, provider):
+    program = people.add_service("deploy", actor="admin", name="Deploy")
+    with pytest.raises(BadRequest):
+        identities.invite(program, actor="admin")
+    with pytest.raises(BadRequest):
+        know(program, world, provider, "kari")
+
+
+def test_whoever_is_removed_leaves_nothing_behind(browser, invited):
+    browser.sign_in(invitation=identities.invite(invited, actor="admin"))
+    identities.invite(invited, actor="admin")
+    people.remove(invited, actor="admin")
+    assert browser.user == {}
+    assert (UserIdentity.select().count(), UserInvitation.select().count()) == (0, 0)
+    assert error_of(browser.sign_in()) == "AccessDenied"
 
 
 def test_an_identity_that_is_somebodys_stays_his(browser, invited, world, provider):
