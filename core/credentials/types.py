@@ -15,6 +15,7 @@ from core import clock
 from core.access import scopes
 from core.access.nodes import NodeRegistry
 from core.audit import record
+from core.audit.many import Happening, record_many
 from core.credentials import values
 from core.credentials.keyring import Keyring
 from core.credentials.models import Credential, CredentialType, PlainValue, SealedValue
@@ -242,11 +243,10 @@ def delete(type_id: str, *, actor: str) -> list[Taken]:
         Credential.delete().where(Credential.type == type_id).execute()
         CredentialType.delete().where(CredentialType.id == type_id).execute()
         _note_scopes()
-        for one in taken:
-            record("credential.deleted", actor=actor, target=type_id, customer_id=one.customer_id,
-                   details={"credentials": one.credentials, "type": gone.name})
-        record("credential_type.deleted", actor=actor, target=type_id,
-               details={"name": gone.name, "credentials": sum(one.credentials for one in taken)})
+        of_all = {"name": gone.name, "credentials": sum(one.credentials for one in taken)}
+        record_many([Happening("credential_type.deleted", type_id, None, of_all), *(
+            Happening("credential.deleted", type_id, one.customer_id, {"credentials": one.credentials, "type": gone.name}) for one in taken
+        )], actor=actor)
     return taken
 
 

@@ -32,6 +32,11 @@ def email_key(email: str) -> str:
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", email).casefold()).strip()
 
 
+def _has_invisible(text: str) -> bool:
+    """Whether something in it is not seen, so that it looks like another text."""
+    return any(unicodedata.category(character) == "Cf" for character in text)
+
+
 def find_by_email(email: str) -> User | None:
     if _UNSTORABLE.search(email):
         return None
@@ -57,7 +62,7 @@ def add(email: str, *, actor: str, settings: Settings, name: str = "", password:
     :raises BadRequest: when address or password is not acceptable.
     """
     email = unicodedata.normalize("NFKC", email).strip()
-    if not _EMAIL.fullmatch(email) or email_key(email).endswith(SERVICE_DOMAIN):
+    if not _EMAIL.fullmatch(email) or _has_invisible(email) or email_key(email).endswith(SERVICE_DOMAIN):
         raise BadRequest("This is not an e-mail address", details={"email": ["Not a valid email address."]})
     if password is not None:
         passwords.check_acceptable(password, email)

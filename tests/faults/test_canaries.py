@@ -5,9 +5,11 @@ import secrets
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import requests
@@ -15,6 +17,9 @@ import requests
 from core.db import db
 from core.http import cookies
 from core.people import families
+from core.testing.openid import REALM, App, World
+from core.testing.openid import create_app as create_provider
+from core.testing.standin import StandIn
 from plugins.sonarqube.upstream import Token
 from tests.factories import make_user
 from tests.faults import places
@@ -54,23 +59,29 @@ def stockade(environ: dict[str, str], *arguments: str, typed: str = "") -> bytes
 
 
 @pytest.fixture
-def deployed(site_at, sonar, database, serve):
+def running():
+    with ExitStack() as stack:
+        yield stack
+
+
+@pytest.fixture
+def deployed(site_at, sonar, database, serve, running):
     """A deployment whose own settings hold canaries too: web server, worker and scheduler."""
     canaries = Canaries()
-    metrics = canaries.put("metrics token", fresh("mt"))
-    site = site_at(database, sonar, metrics_token=metrics, log_level="DEBUG")
-    site.environ["STOCKADE_METRICS_TOKEN_FILE"] = kept_in_file(Path(site.environ["STOCKADE_HOME"]).parent / "metrics.token", metrics)
-    del site.environ["STOCKADE_METRICS_TOKEN"]
+    client_secret, metrics = canaries.put("OpenID client secret", fresh("cs")), canaries.put("metrics token", fresh("mt"))
+    world = World(App("stockade", client_secret, ()))
+    provider = running.enter_context(StandIn(create_provider(world)))
+    site = site_at(database, sonar, metrics_token=metrics, log_level="DEBUG", oidc_client_id="stockade", oidc_client_secret=client_secret,
+                   oidc_issuer=f"{provider.url}/realms/{REALM}")
+    for name in ("METRICS_TOKEN", "OIDC_CLIENT_SECRET"):
+        kept = Path(site.environ["STOCKADE_HOME"]) / f"{name}.secret"
+        kept.write_text(site.environ.pop(f"STOCKADE_{name}"))
+        site.environ[f"STOCKADE_{name}_FILE"] = str(kept)
     canaries.put("master key", site.environ["STOCKADE_MASTER_KEY"])
     web = serve(site)
     site.worker()
     site.scheduler()
     return site, web, canaries
-
-
-def kept_in_file(path: Path, text: str) -> str:
-    path.write_text(text)
-    return str(path)
 
 
 def test_no_canary_is_found_anywhere(deployed, sonar, redis_url, database):
@@ -79,6 +90,8 @@ def test_no_canary_is_found_anywhere(deployed, sonar, redis_url, database):
     configure(site, web, browser, canaries, sonar)
     sign_in_and_fail_to(site, web, canaries)
     make_tokens(web, browser, canaries)
+    keep_credentials(site, web, browser, canaries)
+    sign_in_at_provider(web, canaries)
     misuse(web, browser, canaries)
     found = [(door, place) for place, kept in everywhere(site, canaries, redis_url, database)
              for door, secret in canaries.by_door.items() if places.found_in(secret, kept)]
@@ -145,6 +158,59 @@ def make_tokens(web: Any, browser: requests.Session, canaries: Canaries) -> None
     listed = canaries.sent(browser, "GET", f"{web.url}/v1/user/@me/tokens")
     assert made["id"] in listed.text
     canaries.sent(browser, "DELETE", f"{web.url}/v1/user/@me/tokens/{made['id']}")
+
+
+def keep_credentials(site: Any, web: Any, browser: requests.Session, canaries: Canaries) -> None:
+    """A customer's credential: made, changed, given back an earlier value, refused; fields that become secure; a deleted type."""
+    at, types = f"{web.url}/v1/credential/credentials", f"{web.url}/v1/credential-type"
+    first, second, third = (canaries.put(f"{number} value", fresh("cv")) for number in ("first", "second", "third"))
+    was_plain = canaries.put("value of a field that became secure", fresh("cv"))
+    fields = [{"id": "secret", "name": "Secret", "secure": True, "valueType": "password"},
+              {"id": "open", "name": "Open", "secure": False, "valueType": "plain_text"},
+              {"id": "recovery", "name": "Recovery", "secure": True, "valueType": "bitlocker_key"}]
+    made = canaries.sent(browser, "POST", types, json={"name": "Canary", "permissionScope": "canary.credentials", "fields": fields})
+    type_id = made.json()["data"]["id"]
+    given = [{"fieldId": "secret", "value": first}, {"fieldId": "open", "value": was_plain}]
+    wanted = {"name": "Canary", "typeId": type_id, "companyId": site.customer.id}
+    # what is plain is shown, until the field becomes secure
+    told = canaries.sent(browser, "POST", at, reveals=True, json={**wanted, "fields": given})
+    credential = f"{at}/{told.json()['data']['id']}"
+    assert told.status_code == 201, told.text
+    refused = [{"fieldId": "recovery", "value": third}, {"fieldId": "nonsense", "value": third}, {"fieldId": "secret", "value": [third]}]
+    for field_given in refused:
+        for method, address in (("PUT", f"{credential}/fields"), ("PATCH", credential), ("POST", at)):
+            body = {**(wanted if method == "POST" else {}), "fields": [field_given]}
+            assert canaries.sent(browser, method, address, json=body).status_code == 400
+    secured = [fields[0], {**fields[1], "secure": True}, fields[2]]
+    assert canaries.sent(browser, "PATCH", f"{types}/{type_id}", json={"fields": secured}).status_code == 200
+    for value in (second, third):
+        changed = canaries.sent(browser, "PUT", f"{credential}/fields", json={"fields": [{"fieldId": "secret", "value": value}]})
+        assert changed.status_code == 200
+    revealed = canaries.sent(browser, "GET", f"{credential}/secure-values", reveals=True).json()["data"]
+    assert revealed == {"secret": third, "open": was_plain}
+    history = canaries.sent(browser, "GET", f"{credential}/history").json()["data"]
+    assert canaries.sent(browser, "POST", f"{credential}/history/{history[0]['id']}/restore").status_code == 200
+    for address in (credential, f"{credential}/fields", at, f"{at}/company/{site.customer.id}", f"{types}/{type_id}/credentials"):
+        assert canaries.sent(browser, "GET", address).status_code == 200
+    assert canaries.sent(browser, "GET", at, params={"search": first}).json()["data"] == []
+    assert canaries.sent(browser, "DELETE", f"{types}/{type_id}").status_code == 200
+
+
+def sign_in_at_provider(web: Any, canaries: Canaries) -> None:
+    """To the provider and back with a code, with words of its own in the answer, and with a code that is none."""
+    code, state = canaries.put("code", fresh("cd")), canaries.put("foreign state", fresh("st"))
+    person = requests.Session()
+    csrf = canaries.sent(person, "GET", f"{web.url}/api/auth/csrf").json()["csrfToken"]
+    form = {"csrfToken": csrf, "json": "true"}
+    there = canaries.sent(person, "POST", f"{web.url}/api/auth/signin/oidc", reveals=True, data=form).json()["url"]
+    own_state = parse_qs(urlsplit(there).query)["state"][0]
+    for said in ({"code": code, "state": own_state}, {"code": code, "state": state},
+                 {"error": code, "error_description": code, "state": own_state}):
+        canaries.sent(person, "GET", f"{web.url}/api/auth/callback/oidc", params=said)
+        canaries.sent(person, "GET", f"{web.url}/v1/auth/redirect", params=said)
+    begun = canaries.sent(person, "GET", f"{web.url}/v1/auth/uri", reveals=True).json()["data"]
+    key = canaries.put("callback key", begun["callbackKey"])
+    canaries.sent(person, "POST", f"{web.url}/v1/auth/callback", json={"callbackKey": key})
 
 
 def misuse(web: Any, browser: requests.Session, canaries: Canaries) -> None:

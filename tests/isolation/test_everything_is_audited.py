@@ -21,6 +21,7 @@ from core.db import db
 from core.findings import verdicts
 from core.findings.models import Verdict
 from core.findings.verdicts import Decision
+from core.http.access import AccessRule
 from core.ids import finding_key
 from core.people import families
 from core.scope import Scope
@@ -235,3 +236,33 @@ def test_every_route_that_changes_something_leaves_an_event_that_tells_who_asked
 def newest_event() -> int:
     newest = AuditEvent.select().order_by(AuditEvent.id.desc()).first()
     return newest.id if newest is not None else 0
+
+
+def test_every_route_that_reveals_a_secret_leaves_an_event_that_says_so(whole_app):
+    house = furnish("reveals")
+    client = signed_in_client(whole_app, "msp_admin", active=house.customer)
+    revealing = [route for route in whole_app.url_map.iter_rules()
+                 if "credential.secure_values.read" in getattr(whole_app.view_functions[route.endpoint], "access_rule", AccessRule()).nodes]
+    assert revealing
+    for route in revealing:
+        before = newest_event()
+        answer = client.get(address(route, house.variables), headers={"X-Request-Id": "the-one-that-reveals"})
+        assert answer.status_code == 200, (route.rule, answer.text)
+        event = AuditEvent.get(AuditEvent.id > before)
+        assert (event.action, event.customer_id, event.request_id) == ("credential.revealed", house.customer.id, "the-one-that-reveals")
+
+
+def test_what_is_only_looked_at_leaves_none(whole_app):
+    """Else the log would tell more of who looked than of who did; and nobody could read it without writing."""
+    house = furnish("looks")
+    client = signed_in_client(whole_app, "msp_admin", active=house.customer)
+    loud = []
+    for route in whole_app.url_map.iter_rules():
+        rule = getattr(whole_app.view_functions[route.endpoint], "access_rule", None)
+        if rule is None or rule.public or "GET" not in (route.methods or ()) or "credential.secure_values.read" in rule.nodes:
+            continue
+        before = newest_event()
+        client.get(address(route, house.variables), headers={"x-customer-id": house.customer.id})
+        if newest_event() != before:
+            loud.append(route.rule)
+    assert loud == []
