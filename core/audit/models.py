@@ -1,6 +1,7 @@
 import peewee
 
 from core.db import InstantField, JsonField, Model
+from core.scope import HOUSE
 
 
 class AuditEvent(Model):
@@ -33,6 +34,11 @@ class AuditEvent(Model):
     def place(self) -> str:
         """What it is called by outside: its chain, and its number there."""
         return f"{self.chain}.{self.seq}"
+
+    @property
+    def company_id(self) -> str | None:
+        """The customer whose it is; None for what belongs to no customer, or to the MSP's own connections."""
+        return self.customer_id if self.customer_id != HOUSE else None
 
 
 class AuditHead(Model):

@@ -16,7 +16,7 @@ class AuditEventSchema(CamelSchema):
     address = fields.String(allow_none=True)
     request_id = fields.String(allow_none=True)
     target = fields.String(required=True)
-    company_id = fields.String(attribute="customer_id", allow_none=True)
+    company_id = fields.String(attribute="company_id", allow_none=True)
     details = fields.Raw(required=True)
     digest = fields.String(required=True)
 

@@ -1,16 +1,16 @@
 """The seal over all chains: one signature that tells how far each was, so that a chain that is gone or cut short shows.
 
 A chain alone does not tell that it was dropped as a whole, or that its newest events and its head were taken back. So every
-minute the scheduler writes down where each chain is (its anchor) and signs the digest of all anchors with a key that is not in
-the database. What a new seal stands on is looked at first, the anchors and then the events since: what was changed meanwhile
-is never sealed over. See docs/decisions/0015-audit.md.
+minute the scheduler writes down where each chain is (its anchor) and signs the digest of all anchors, with a key that cannot be
+read from the database alone. What a new seal stands on is looked at first, the anchors and then the events since: what was
+changed meanwhile is never sealed over. See docs/decisions/0015-audit.md.
 """
 
 import hashlib
 import json
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -45,22 +45,14 @@ Anchors = dict[str, Anchor]
 
 @dataclass(frozen=True, slots=True)
 class SealingKey:
-    """The secret half, 32 bytes that are kept outside of the database.
-
-    :ivar earlier: secrets that what is there may still be signed with, after the master key was changed.
-    """
+    """The secret half: 32 bytes that cannot be read from the database alone."""
 
     secret: bytes
-    earlier: tuple[bytes, ...] = ()
 
     @property
     def public(self) -> str:
         """What signatures are verified by, in hex."""
-        return _public(self.secret)
-
-    @property
-    def trusted(self) -> frozenset[str]:
-        return frozenset(map(_public, (self.secret, *self.earlier)))
+        return Ed25519PrivateKey.from_private_bytes(self.secret).public_key().public_bytes_raw().hex()
 
     def __repr__(self) -> str:
         return f"<SealingKey {self.public}>"
@@ -76,10 +68,6 @@ def is_signed(key: str, signature: str, *message: object) -> bool:
     except (InvalidSignature, ValueError):
         return False
     return True
-
-
-def _public(secret: bytes) -> str:
-    return Ed25519PrivateKey.from_private_bytes(secret).public_key().public_bytes_raw().hex()
 
 
 def _bytes_of(message: Sequence[object]) -> bytes:
@@ -105,12 +93,12 @@ def seal(key: SealingKey, now: int, change: "Callable[[Anchors], bool] | None" =
     """
     with atomic():
         before, known = _locked(now), anchors()
-        if not is_sound(before, known, key.trusted):
+        if not is_sound(before, known, key.public):
             log.error("the audit log is not sealed any more: the seal does not fit what it was put on; run stockade audit verify")
             return False
         if before.number == 0:
             record(BEGUN, actor="scheduler")
-        if not (change or advance)(known) and before.key == key.public:
+        if not (change or advance)(known) and before.number > 0:
             return False
         _sign(key, before.number + 1, known)
     return True
@@ -123,11 +111,11 @@ def _locked(now: int) -> AuditSeal:
     return AuditSeal.get_by_id(_ONE)
 
 
-def is_sound(newest: AuditSeal | None, known: Anchors, trusted: Iterable[str]) -> bool:
-    """Whether the seal fits the anchors, and was made with a key that is trusted."""
+def is_sound(newest: AuditSeal | None, known: Anchors, key: str) -> bool:
+    """Whether the seal fits the anchors, and was made with the secret behind this public key."""
     if newest is None or newest.number == 0:
         return not known
-    return (newest.key in trusted and newest.root == root_of(known)
+    return (newest.key == key and newest.root == root_of(known)
             and is_signed(newest.key, newest.signature, "seal", newest.number, newest.at, newest.root))
 
 

@@ -1,6 +1,6 @@
 """Proving the audit log: every chain by itself, and all of them by the seal. Others may go on writing meanwhile."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from peewee import fn
@@ -35,15 +35,15 @@ class Examination:
     faults: list[Fault] = field(default_factory=list)
 
 
-def examine(trusted: Collection[str], *, at_least: int = 0) -> Examination:
+def examine(key: str, *, at_least: int = 0) -> Examination:
     """Recompute everything.
 
-    :param trusted: public keys that the seal may be made with.
+    :param key: the public key that the seal has to be made with.
     :param at_least: the number of a seal that was seen once; an older one means that the database was put back.
     """
     seal, known = _sealed()
     found = Examination(seal)
-    if not is_sound(seal, known, trusted):
+    if not is_sound(seal, known, key):
         found.faults.append(Fault(SEAL, seal.number if seal else 0, "does not fit what it was put on, or was made with another key"))
     elif at_least > (seal.number if seal else 0):
         found.faults.append(Fault(SEAL, seal.number if seal else 0, f"is older than {at_least}, which was there once"))

@@ -7,6 +7,7 @@ from core.access import service as access
 from core.access.models import GroupLimit
 from core.access.nodes import NodeRegistry
 from core.audit.models import AuditEvent, AuditHead
+from core.scope import HOUSE
 from core.tenancy import service as tenancy
 from tests.factories import bearer, make_customer, make_token, make_user, signed_in_client
 
@@ -159,3 +160,10 @@ def test_listing_takes_a_constant_number_of_statements(app, world, statements):
         for number in range(20):
             audit.record("thing.changed", actor="ada", customer_id=f"cus_{number}")
     assert counted[0] == counted[1]
+
+
+def test_what_belongs_to_the_msp_s_own_connections_is_of_no_company(app, world):
+    audit.record("connection.changed", actor="ada", target="con", customer_id=HOUSE)
+    newest = asked(signed_in_client(app, user=world[2]))["data"][0]
+    assert (newest["target"], newest["companyId"]) == ("con", None)
+    assert "con" not in targets(signed_in_client(app, user=world[3]))

@@ -1,11 +1,13 @@
 """The audit log: appended in order, whole or found out."""
 
+import hashlib
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from core import audit
 from core.audit import origin
+from core.audit.links import digest_of
 from core.audit.many import Happening, record_many
 from core.audit.models import AuditEvent, AuditHead
 from core.audit.origin import Origin
@@ -138,3 +140,11 @@ def test_where_an_event_comes_from_is_covered_by_its_digest(change):
         record(1)
     AuditEvent.update(**change).execute()
     assert audit.verify("cus_a") == 1
+
+
+def test_a_digest_is_what_it_was_in_the_first_release_and_what_the_guide_says():
+    """Whoever verifies an export by his own means relies on it."""
+    facts = {"seq": 1, "at": 1_770_000_000_000, "actor": "ädä", "action": "thing.changed", "target": "t", "details": {"b": 1, "a": [None]}}
+    text = (f'["{"0" * 64}","cus_a",{{"action":"thing.changed","actor":"ädä","at":1770000000000,"details":{{"a":[null],"b":1}},"seq":1,'
+            '"target":"t"}]')
+    assert digest_of("0" * 64, "cus_a", facts) == hashlib.sha256(text.encode()).hexdigest()

@@ -38,7 +38,7 @@ def kept(customer: str = "cus_a") -> list[int]:
 
 
 def faults() -> list[tuple[str, int]]:
-    return [(fault.chain, fault.seq) for fault in examine(KEY.trusted).faults]
+    return [(fault.chain, fault.seq) for fault in examine(KEY.public).faults]
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """``stockade audit``: verifying and exporting the log from the command line."""
 
+import base64
 import io
 import json
 import sys
@@ -93,6 +94,17 @@ def test_an_export_writes_over_nothing(log, stockade, tmp_path):
     (tmp_path / "there").write_text("precious")
     assert stockade("audit", "export", "-o", str(tmp_path / "there")).code == ExitCode.REFUSED
     assert (tmp_path / "there").read_text() == "precious"
+
+
+def test_the_log_verifies_before_and_after_the_master_key_is_exchanged(environ, log, stockade, monkeypatch):
+    key = json.loads(stockade("audit", "verify", "--json").out)["key"]
+    monkeypatch.setenv("STOCKADE_MASTER_KEYS_OLD", environ["STOCKADE_MASTER_KEY"])
+    monkeypatch.setenv("STOCKADE_MASTER_KEY", base64.b64encode(b"n" * 32).decode())
+    assert stockade("audit", "verify").code == 0
+    assert stockade("keys", "rewrap").code == 0
+    monkeypatch.delenv("STOCKADE_MASTER_KEYS_OLD")
+    told = json.loads(stockade("audit", "verify", "--json").out)
+    assert (told["whole"], told["key"], told["seal"]["number"]) == (True, key, 1)
 
 
 def test_the_scheduler_seals_and_deletes_by_age(environ, monkeypatch):
