@@ -117,10 +117,13 @@ CUSTOMER_ROLES = tuple(role.moniker for role in BUILT_IN_ROLES if role.in_custom
 
 
 class NodeRegistry:
-    """Every node that can be granted: those of core, those that plugins named, and those of the credential types' scopes."""
+    """Every node that can be granted: those of core, those that plugins named, and those of the credential types' scopes.
+
+    Made for one request or command, since scopes come and go."""
 
     def __init__(self, contributed: Iterable[PermissionNode] = ()) -> None:
         self._nodes = {node.node: node for node in self.fixed(contributed)}
+        self._of_scopes: tuple[PermissionNode, ...] | None = None  # looked up once, when it is first needed
 
     @staticmethod
     def fixed(contributed: Iterable[PermissionNode] = ()) -> tuple[PermissionNode, ...]:
@@ -129,7 +132,9 @@ class NodeRegistry:
 
     def __iter__(self) -> Iterator[PermissionNode]:
         yield from self._nodes.values()
-        yield from (node for node, _ in scopes.nodes_in_use())
+        if self._of_scopes is None:
+            self._of_scopes = tuple(node for node, _ in scopes.nodes_in_use())
+        yield from self._of_scopes
 
     def covers(self, pattern: str) -> bool:
         """Whether a pattern is well formed and matches at least one node that exists; others cannot be granted."""

@@ -80,10 +80,10 @@ def replace_roles(giver: Principal, target: Target, reach: Reach, identifiers: S
         added = [(role, target.home(reach, role)) for role in wanted.values() if role.id not in held]
         for role, place in added:
             refuse_misplaced(role, place or None)
-            refuse_more_than_held(giver, role.nodes, place or None, to=target.user)
+        _refuse_more_than_held(giver, target.user, [(node, place) for role, place in added for node in role.nodes])
         RoleGrant.delete().where(RoleGrant.id.in_([grant.id for grant in removed])).execute()
-        for role, place in added:
-            RoleGrant.create(user_id=target.user.id, role=role, customer_id=place)
+        if added:
+            RoleGrant.insert_many([{"user_id": target.user.id, "role": role, "customer_id": place} for role, place in added]).execute()
         _record("user.roles_replaced", giver, target.user, [(role.moniker, place) for role, place in added],
                 [(grant.role.moniker, grant.customer_id) for grant in removed])
 
@@ -100,12 +100,16 @@ def replace_nodes(giver: Principal, target: Target, reach: Reach, nodes: Iterabl
         held = {grant.node for grant in current}
         removed = [grant for grant in current if grant.node not in wanted]
         added = [(node, target.home(reach)) for node in wanted if node not in held]
-        for node, place in added:
-            refuse_more_than_held(giver, [node], place or None, to=target.user)
+        _refuse_more_than_held(giver, target.user, added)
         NodeGrant.delete().where(NodeGrant.id.in_([grant.id for grant in removed])).execute()
-        for node, place in added:
-            NodeGrant.create(user_id=target.user.id, node=node, customer_id=place)
+        if added:
+            NodeGrant.insert_many([{"user_id": target.user.id, "node": node, "customer_id": place} for node, place in added]).execute()
         _record("user.permissions_replaced", giver, target.user, added, [(grant.node, grant.customer_id) for grant in removed])
+
+
+def _refuse_more_than_held(giver: Principal, user: User, added: Sequence[tuple[str, str]]) -> None:
+    for place in {place for _, place in added}:
+        refuse_more_than_held(giver, [node for node, at in added if at == place], place or None, to=user)
 
 
 def _record(action: str, giver: Principal, user: User, added: Sequence[tuple[str, str]], removed: Sequence[tuple[str, str]]) -> None:

@@ -7,7 +7,7 @@ from flask.testing import FlaskClient
 
 from core.access import service as access
 from core.access.models import NodeGrant, RoleGrant
-from core.access.nodes import NodeRegistry
+from core.access.nodes import CORE_NODES, NodeRegistry
 from core.access.roles import create
 from core.audit.models import AuditEvent
 from core.people import service as people
@@ -239,6 +239,26 @@ def test_the_difference_is_audited_with_each_customer_concerned(admin, mine, oth
         key=lambda event: event[0] or "")
     assert events("user.permissions_replaced") == [(None, {"added": ["run.decide", "run.read"], "removed": []}),
                                                    (None, {"added": [], "removed": ["run.decide"]})]
+
+
+def test_replacing_takes_the_same_statements_for_any_number(admin, statements):
+    counts = []
+    for number in (1, 20):
+        user = make_user()
+        names = [make_role(f"many{number}-{index}", "finding.list") for index in range(number)]
+        nodes = [node.node for node in CORE_NODES][:number]
+        with statements() as executed:
+            assert change(admin, user, roles=names, permissions=nodes).status_code == 200
+        counts.append(len(executed))
+    assert counts[0] == counts[1]
+
+
+@pytest.mark.parametrize("number", [1, 300])
+def test_permissions_that_do_not_exist_are_refused_in_the_same_statements(admin, statements, number):
+    user = make_user()
+    with statements() as executed:
+        assert change(admin, user, permissions=[f"no.such{index}" for index in range(number)]).status_code == 400
+    assert len([statement for statement in executed if "permission_scope" in statement]) <= 1
 
 
 def test_a_user_is_as_new_as_what_he_holds(app, admin):
