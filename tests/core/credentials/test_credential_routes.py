@@ -1,5 +1,6 @@
 """Credentials by their routes: checks before writing, reveals and their events, earlier values, search, who sees what."""
 
+import json
 import re
 from dataclasses import replace
 
@@ -401,3 +402,31 @@ def test_the_msps_own_connections_are_of_no_company(of_connection):
     house = store(Keyring(SETTINGS.master_key), "house", kind["id"], "House", {kind["fields"][0]["id"]: "x"}, actor="test")
     assert [one["id"] for one in vault.data("GET", "/credentials")] == [credential]
     assert told(vault.ask("GET", f"/credentials/{house}")) == NOT_FOUND
+
+
+# -- whatever is sent ---------------------------------------------------------------------------------------------------------
+
+ODD = [None, True, -1, 1.5, 10**30, "", "x" * 70_000, "\x00", "\ud800", "\u200b", [], {}, [None], [[]], [{}], {"a": {}}]
+
+
+def test_whatever_is_sent_about_things_that_are_there_is_refused_or_done_and_never_breaks(vault, acme):
+    type_id = vault.make_type()
+    credential = vault.make(type_id, acme)
+    new = {"name": "x", "typeId": type_id, "companyId": acme.id, "fields": [{"fieldId": "login", "value": "a"}]}
+    routes = [("POST", "/credentials", new, ("name", "notes", "typeId", "companyId", "fields")),
+              ("PATCH", f"/credentials/{credential}", {}, ("name", "notes", "fields")),
+              ("PUT", f"/credentials/{credential}/fields", {}, ("fields",)),
+              ("PATCH", f"-type/{type_id}", {}, ("name", "permissionScope", "icon", "fields"))]
+    for method, rest, body, members in routes:
+        for member in members:
+            for value in ODD:
+                for sent in (value, [{"fieldId": "login", "value": value}], [{"fieldId": value, "value": "x"}],
+                             [{"id": value, "name": "x"}], [{"id": "x", "name": value, "valueType": value, "secure": value}]):
+                    if member == "fields" or sent is value:
+                        text = json.dumps({**body, member: sent})
+                        answer = vault.ask(method, rest, data=text, content_type="application/json")
+                        assert answer.status_code < 500, (method, rest, member, sent, answer.text)
+    for query in ("search", "companyId", "typeId", "page", "rpp", "fieldId", "reason", "dryRun"):
+        for text in ("-1", "9" * 30, "x" * 3000, "a\x00b", "é🐟", "'\"--", "%", "..", " "):
+            for rest in ("/credentials", f"/credentials/{credential}/history", f"/credentials/{credential}/secure-values"):
+                assert vault.ask("GET", rest, query_string={query: text}).status_code < 500, (rest, query, text)
