@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import flask_swagger_ui
-from flask import Blueprint, Flask, Response, current_app, jsonify, render_template, send_from_directory
+from flask import Blueprint, Flask, Response, current_app, jsonify, render_template, request, send_from_directory
 
 from core.errors import NotFound
 from core.http.access import AccessRule, CustomerFrom, public
@@ -14,7 +14,7 @@ from core.http.schemas import camel
 from core.http.surfaces import SURFACES
 
 _DIST = Path(flask_swagger_ui.__file__).parent / "dist"
-_SERVED = frozenset({"swagger-ui.css", "swagger-ui-bundle.js", "swagger-ui-standalone-preset.js", "favicon-16x16.png", "favicon-32x32.png"})
+_SERVED = frozenset({"swagger-ui.css", "swagger-ui-bundle.js", "favicon-16x16.png", "favicon-32x32.png"})
 _DAY_SECONDS = 24 * 3600
 _HEADER_PARAMETERS = ("x-customer-id", "x-pacci-customer-id")
 
@@ -24,9 +24,10 @@ blp = Blueprint("docs", __name__, url_prefix="/docs", template_folder="templates
 @blp.get("")
 @public
 def page() -> str:
-    """Swagger UI over the documents of all surfaces that have routes."""
-    documents = [{"name": surface.title, "url": f"/docs/{surface.name}/openapi.json"} for surface in SURFACES if surface.name in _apis()]
-    return render_template("docs.html", documents=documents)
+    """Swagger UI over the document of one surface: ``document``, else the first. Swagger's own bar to choose one has inline styles."""
+    documents = [surface for surface in SURFACES if surface.name in _apis()]
+    shown = next((surface for surface in documents if surface.name == request.args.get("document")), documents[0])
+    return render_template("docs.html", documents=documents, shown=shown)
 
 
 @blp.get("/<surface>/openapi.json")

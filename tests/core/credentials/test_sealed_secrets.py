@@ -130,7 +130,8 @@ def test_a_changed_byte_is_noticed(keyring):
 KEY = Key(b"k" * 32, 1)
 
 
-@pytest.mark.parametrize("box", [b"", b"\x02", KEY.seal("", ("here",))[:-1], b"\x03" + KEY.seal(SECRET, ("here",))[1:], b"plain text" * 9], ids=["empty", "cut", "short", "version", "text"])
+@pytest.mark.parametrize("box", [b"", b"\x02", KEY.seal("", ("here",))[:-1], b"\x03" + KEY.seal(SECRET, ("here",))[1:], b"plain text" * 9],
+                         ids=["empty", "cut", "short", "version", "text"])
 def test_what_is_no_box_does_not_open(box):
     with pytest.raises(SealBroken):
         KEY.open(box, ("here",))
