@@ -7,7 +7,7 @@ from flask_smorest import Blueprint
 
 from core import clock
 from core.http import v1
-from core.http.access import CustomerFrom, Principal, current_principal, require_also, requires
+from core.http.access import CustomerFrom, current_principal, require_also, requires
 from core.http.deployed import deployment
 from plugins.connectwise import reviewing, service
 from plugins.connectwise.schemas import (
@@ -33,7 +33,7 @@ MANY, ONE, ADDRESS, CONFIGURATIONS = "company.fetch.many", "company.fetch", "com
 @v1.answers(blp, CompanySchema(many=True), "Companies Fetched Successfully!", paged=True)
 def list_companies(wanted: dict[str, Any]) -> v1.NumberedPage:
     """Companies by name, as far as the caller may list them."""
-    return service.page_of(wanted["page"], wanted["rpp"], search=wanted["search"], among=_listable(current_principal()))
+    return service.page_of(wanted["page"], wanted["rpp"], search=wanted["search"], among=_listable())
 
 
 @blp.get("/companies/<customer_id>")
@@ -86,11 +86,10 @@ def review_company(body: dict[str, Any], review_id: str) -> Any:
     return reviewing.decide(deployment(), review_id, reviewing.Choice(**body), actor=current_principal().actor)
 
 
-def _listable(principal: Principal) -> list[str] | None:
-    """The customers whose companies this principal may list; None for all."""
-    if principal.holds(MANY):
-        return None
-    return [customer_id for customer_id in principal.home_customers if principal.holds(MANY, customer_id)]
+def _listable() -> list[str] | None:
+    """The customers whose companies the caller may list; None for all."""
+    reach = deployment().gate.reach(MANY)
+    return None if reach is None else sorted(reach)
 
 
 def _say_where_from(told: dict[str, Any]) -> None:
