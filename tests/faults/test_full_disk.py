@@ -148,7 +148,7 @@ def test_a_sync_that_meets_it_closes_nothing_and_is_done_when_there_is_room(site
 @pytest.mark.parametrize("disk", ["quota"], indirect=True)
 def test_a_sync_that_has_room_for_the_reason_alone_fails_with_it(site, disk, sonar):
     worker = site.worker()
-    disk.fill(worker, largest_file=500_000)  # enough for "api", and for marking the run; not for a thousand findings
+    disk.fill(worker, largest_file=850_000)  # enough for "api", and for marking the run; not for a thousand findings
     run = site.sync()
     assert (run["state"], run["reasonCode"], run["attempt"]) == ("failed", "storage_full", 1)
     assert run["reason"] == "The server's disk is full; what was stored before that is kept"

@@ -39,8 +39,8 @@ def test_dropped_connections_are_replaced_without_anybody_noticing(site, databas
 
 @ON_POSTGRES
 def test_a_run_whose_connections_are_dropped_is_taken_up_again(site, sonar, database):
-    worker = site.worker()
-    site.scheduler()
+    worker, scheduler = site.worker(), site.scheduler()
+    eventually(lambda: "elected" in scheduler.output)  # one that cannot even begin gives up
     with sonar.held(ISSUES, project="shop", after=2) as third_page:
         run_id = site.ask()
         third_page.wait()

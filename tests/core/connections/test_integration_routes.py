@@ -45,7 +45,7 @@ def test_a_source_offers_its_form_and_then_its_connection_without_secrets(portal
 def test_a_secret_left_out_is_kept_and_an_empty_one_is_removed(portal, admin):
     put(admin)
     sealed = SealedValue.get().sealed
-    assert SECRET not in sealed
+    assert SECRET.encode() not in sealed
     assert admin.put("/api/integrations/scripted", json={"settings": {"url": "https://other.example"}}).status_code == 200
     assert Connection.get().settings == {"url": "https://other.example"}
     refused = admin.put("/api/integrations/scripted", json={"settings": {"token": ""}})
