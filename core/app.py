@@ -87,7 +87,7 @@ def create_app(settings: Settings, *, plugins: Plugins | None = None, queue: "Jo
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.extensions["stockade"] = Deployment(settings, plugins, queue, keyring, gate)
     app.extensions["stockade_sign_in"] = SignIn(settings, keyring, Providers(settings))
-    app.extensions["stockade_seats"] = Seats(settings.web_threads // 4)
+    app.extensions["stockade_seats"] = Seats(settings.web_threads // 2)
     app.config["SOCK_SERVER_OPTIONS"] = waiting.OPTIONS
     _install(app, settings)
     for blueprint in _BLUEPRINTS:

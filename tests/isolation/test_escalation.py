@@ -116,7 +116,7 @@ def some_nodes(attempt: Attempt) -> list[str]:
 
 
 def somewhere(attempt: Attempt) -> dict[str, Any]:
-    if attempt.home is not None and attempt.chance.random() < 0.5:
+    if attempt.home is not None and attempt.chance.random() < 0.8:
         return {"companyId": attempt.home.id}
     return attempt.chance.choice([{}, {"companyId": None}, *({"companyId": one.id} for one in attempt.others)])
 
