@@ -15,11 +15,12 @@ from core.assets.models import Asset, AssetGroup
 from core.connections import health
 from core.connections.models import UNFINISHED, Connection, Run
 from core.credentials import service as credentials
+from core.credentials.keyring import SecretsDestroyed
 from core.db import atomic, is_unique_violation
 from core.deployment import Deployment
 from core.errors import BadRequest, Conflict, NotFound
 from core.hooks.contracts import AsksAboutWebhooks, CheckResult, Connector, HousePull, Pull, UpstreamMaker, WebhookEvent
-from core.hooks.failures import ConnectorError, PluginFailed, WrongService
+from core.hooks.failures import ConnectorError, PluginFailed, SettingsInvalid, WrongService
 from core.http.upstream import Upstream, UpstreamPolicy
 from core.ids import new_id
 from core.scope import Scope
@@ -175,13 +176,24 @@ def _checked(deployment: Deployment, connector: Connector, settings: Mapping[str
 def open_pull(deployment: Deployment, connection: Connection, *, actor: str) -> tuple[Pull | HousePull, list[Upstream]]:
     """The connection opened for a sync, with its secrets (their reading is audited), and the clients that count its requests.
 
-    :raises ConnectorError: when no enabled plugin offers the source.
+    :raises ConnectorError: when no enabled plugin offers the source, or the connection's secrets are gone.
     """
     try:
         connector = deployment.plugins.connector(connection.source)
     except NotFound:
         raise WrongService(f"No enabled plugin offers the source '{connection.source}'") from None
-    return _opened(deployment, connector, stored_settings(deployment, connection, actor))
+    return _opened(deployment, connector, _complete_settings(deployment, connection, connector, actor))
+
+
+def _complete_settings(deployment: Deployment, connection: Connection, connector: Connector, actor: str) -> dict[str, Any]:
+    try:
+        settings = stored_settings(deployment, connection, actor)
+    except SecretsDestroyed:
+        settings = {}
+    form = connector.settings_schema().fields
+    if any(form[name].required and not settings.get(name) for name in secret_fields(connector)):
+        raise SettingsInvalid("The connection's secrets are no longer there; configure it anew")
+    return settings
 
 
 def policy_of(deployment: Deployment) -> UpstreamPolicy:

@@ -10,6 +10,7 @@ from core.assets.models import Asset, GroupMember
 from core.audit.models import AuditEvent
 from core.connections import engine, runs, service, upkeep
 from core.connections.models import Connection, Run, RunChange
+from core.credentials import service as credentials
 from core.db import db
 from core.errors import Conflict, NotFound
 from core.findings.models import Finding, FindingEvent, Rule
@@ -380,3 +381,12 @@ def test_texts_that_a_database_refuses_are_cleaned_not_lost(deployment, connecti
     assert sync(deployment, connection).state == "succeeded"
     assert sync(deployment, connection).counts["unchanged"] == 1
     assert Finding.get().source_key == "nulkey"
+
+
+def test_a_connection_whose_secrets_were_destroyed_asks_to_be_configured_anew(deployment, connection, acme, world):
+    credentials.destroy_customer_key(acme.customer_id, actor="test")
+    run = sync(deployment, connection)
+    assert (run.state, run.reason_code) == ("failed", "settings_invalid")
+    assert Connection.get_by_id(connection.id).health == "needs_attention"
+    syncing.connected(deployment, acme)
+    assert sync(deployment, connection).state == "succeeded"

@@ -1,9 +1,14 @@
 """The schema that migrations make is the one that the models describe; a database of an earlier release comes up to it with its data."""
 
+import base64
+import hashlib
+import hmac
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from playhouse.migrations import Runner
 from playhouse.schema_diff import diff_models
 
@@ -11,6 +16,8 @@ import core.app  # noqa: F401  brings in every area's models
 import plugins.connectwise.models  # noqa: F401
 from core import db as database
 from core.assets.models import Asset
+from core.credentials import rotation, values
+from core.credentials.keyring import Keyring, MasterKeyWrong
 from core.db import Model, db, schema
 from core.findings import rollups
 from core.findings.models import Finding, Verdict
@@ -96,3 +103,31 @@ def test_a_database_of_the_first_release_comes_up_with_its_data(empty_database):
     assert rollups.check() == []
     assert Verdict.select().count() == 0
     assert schema.upgrade() == []
+
+
+def test_secrets_of_the_first_release_open_after_the_upgrade(empty_database):
+    Runner(db.obj, str(schema.FOLDER)).up("0001_initial")
+    master, data_key, wrapping = b"m" * 32, b"d" * 32, hmac.digest(b"m" * 32, b"stockade wrapping", "sha256")
+    key_id = hashlib.sha256(b"stockade key id" + master).hexdigest()[:16]
+    insert("master_key_check", key_id=key_id, created_at=1,
+           sealed=sealed_as_then(wrapping, 0, "this database was set up with this master key", "check", key_id))
+    insert("data_key", customer_id="cus_a", version=1, master_key_id=key_id, created_at=1,
+           wrapped=sealed_as_then(wrapping, 0, base64.b64encode(data_key).decode(), "data key", "cus_a", "1"))
+    insert("credential", id="crd_a", customer_id="cus_a", type="connection.sonarqube", name="SonarQube", created_at=1, updated_at=1)
+    insert("sealed_value", customer_id="cus_a", credential_id="crd_a", field="token", updated_at=1,
+           sealed=sealed_as_then(data_key, 1, "squ_secret", "cus_a", "crd_a", "token"))
+    with pytest.raises(MasterKeyWrong):
+        Keyring(b"w" * 32).refuse_wrong()  # also before the upgrade
+    Keyring(master).refuse_wrong()
+    schema.upgrade()
+    keyring = Keyring(master)
+    assert values.opened(keyring, "cus_a", "crd_a") == {"token": "squ_secret"}
+    rotation.rotate(keyring, actor="test")
+    rotation.rewrap(Keyring(b"n" * 32, [master]), actor="test")
+    assert values.opened(Keyring(b"n" * 32), "cus_a", "crd_a") == {"token": "squ_secret"}
+
+
+def sealed_as_then(key: bytes, version: int, text: str, *bound: str) -> str:
+    place = json.dumps(["v1", version, *bound], separators=(",", ":")).encode()
+    box = b"n" * 12 + AESGCM(key).encrypt(b"n" * 12, text.encode(), place)
+    return f"v1.{version}.{base64.b64encode(box).decode()}"

@@ -16,6 +16,8 @@ from core.credentials.types import OF_CONNECTION
 from core.db import atomic, db
 from core.runtime.exits import ExitCode
 from core.tenancy import service as tenancy
+from tests.core.runtime.test_up import Running, signed_in
+from tests.factories import PASSWORD
 from tests.servers import clean_environ
 
 OLD, NEW = b"m" * 32, b"n" * 32
@@ -220,3 +222,23 @@ def test_a_rewrapping_that_is_killed_loses_nothing_and_is_ended_by_the_next(envi
     assert stockade("keys", "rewrap").code == 0
     alone = Keyring(NEW)
     assert all(values.opened(alone, customer, key) for key, (customer, _) in kept.items())
+
+
+# -- stockade up --------------------------------------------------------------------------------------------------------------
+
+
+def test_up_makes_a_new_master_key_when_the_old_one_is_put_aside(processes, tmp_path):
+    running = Running(processes, tmp_path / "home")
+    running.command("user", "add", "ada@example.com", "--role", "msp_admin", "--password-stdin", text=PASSWORD)
+    browser = signed_in(running, "ada@example.com", PASSWORD)
+    port = running.url.rpartition(":")[2]
+    csrf = browser.get(running.url + "/api/auth/csrf", timeout=10).json()["csrfToken"]
+    running.stop()
+    (running.home / "master.key").rename(running.home / "master.keys.old")
+    again = Running(processes, running.home, port=port)
+    assert "still wrapped by an earlier master key" in again.command("keys", "status")
+    assert "no other is needed" in again.command("keys", "rewrap")
+    (running.home / "master.keys.old").unlink()
+    assert again.command("keys", "status").count("master key ") == 1
+    assert browser.get(again.url + "/api/auth/csrf", timeout=10).json()["csrfToken"] == csrf  # what is derived stays
+    assert browser.get(again.url + "/api/auth/session", timeout=10).json()["user"]["email"] == "ada@example.com"
