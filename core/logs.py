@@ -21,7 +21,8 @@ _TOKEN_SHAPES = re.compile(
     r"|\bsnyk_[us]at\.[0-9a-z]{8}\.[0-9A-Za-z_-]+\.[0-9A-Za-z_-]+"  # Snyk tokens, and next those of old
     r"|(?<=oken )[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
     r"|\b[0-9a-f]{40}\b"  # SonarQube tokens of old, and other bare hex keys
-    r"|\bstk_[0-9A-Za-z_-]{20,}\b"  # our own API tokens
+    r"|\b(?:stk|srt)_[0-9A-Za-z_-]{20,}"  # our own API tokens and refresh tokens
+    r"|\bck[0-9A-Za-z_-]{43}"  # and callback keys
     r"|\beyJ[0-9A-Za-z_-]{10,}\.[0-9A-Za-z_-]{10,}\.[0-9A-Za-z_-]*"  # JWTs
     r"|(?<=Bearer )[^\s\"']+|(?<=Basic )[A-Za-z0-9+/=]{8,}"
     r"|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"  # user:password in a URL

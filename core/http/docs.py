@@ -57,7 +57,7 @@ def _described(app: Flask, surface: str) -> dict[str, Any]:
     spec = app.extensions["stockade_apis"][surface].spec.to_dict()
     spec.setdefault("components", {})["securitySchemes"] = {
         "session": {"type": "apiKey", "in": "cookie", "name": session_cookie_name(settings())},
-        "token": {"type": "http", "scheme": "bearer", "description": "An API token, stk_..."},
+        "token": {"type": "http", "scheme": "bearer", "description": "An API token, stk_..., or the access token of a signed-in client"},
     }
     rules = _rules_by_operation(app)
     for path, operations in spec.get("paths", {}).items():

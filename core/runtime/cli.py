@@ -586,6 +586,17 @@ def keys_destroy(customer: str, confirm: str | None, home: str | None) -> None:
     click.echo(part.destroy(deployment, _customer(customer), confirm))
 
 
+@keys.command("withdraw")
+@_home
+def keys_withdraw(home: str | None) -> None:
+    """Refuse every access token that was signed until now, as after a leak; clients get new ones with their refresh tokens."""
+    from core.access.service import COMMAND
+    from core.signin import keys as signing
+
+    _deployment(home)
+    click.echo(f"{signing.withdraw_all(actor=COMMAND.actor)} signing keys deleted")
+
+
 # -- audit ----------------------------------------------------------------------------------------------------------------------
 
 

@@ -14,6 +14,7 @@ from jwt import PyJWK
 from jwt.algorithms import ECAlgorithm
 
 from core import clock
+from core.audit import record
 from core.db import atomic, is_unique_violation
 from core.signin.models import SigningKey
 
@@ -73,9 +74,12 @@ def published() -> list[dict[str, Any]]:
     return [row.public_jwk for row in _published().order_by(SigningKey.number)]
 
 
-def withdraw_all() -> int:
-    """Delete every key, as after a leak; every process refuses what they signed within ``LOOK_AGAIN``."""
-    return SigningKey.delete().execute()
+def withdraw_all(*, actor: str) -> int:
+    """Delete every key, as after a leak; every process refuses what they signed within ``LOOK_AGAIN``. How many there were."""
+    with atomic():
+        number = SigningKey.delete().execute()
+        record("signing_keys.withdrawn", actor=actor, details={"number": number})
+    return number
 
 
 def _published() -> peewee.ModelSelect:

@@ -10,7 +10,7 @@ from simple_websocket import Server
 
 from core import clock
 from core.audit import record
-from core.errors import Conflict, Unauthorized, UpstreamFailed
+from core.errors import Conflict, TooManyRequests, Unauthorized, UpstreamFailed
 from core.http import v1
 from core.http.access import public
 from core.http.addresses import base_url
@@ -87,7 +87,10 @@ def confirm() -> Response:
 @blp.alt_response(202, description="Nobody has signed in yet; ask again in a second")
 def callback(body: dict[str, str]) -> Response:
     """What the WebSocket of the same address tells, for clients that cannot hold one: ask every second or two."""
-    told = waiting.outcome(SignIn.current(), body["callback_key"])
+    seats: waiting.Seats = current_app.extensions["stockade_seats"]
+    if seats.is_guessing(request.remote_addr or ""):
+        raise TooManyRequests(headers={"Retry-After": "60"})
+    told = waiting.outcome(SignIn.current(), body["callback_key"], seats, request.remote_addr or "")
     if told is None:
         return make_response(jsonify({"status": 202, "message": waiting.NOT_YET, "data": None, "successful": True}), 202)
     return make_response(jsonify(told[0]), told[0]["status"])
@@ -98,7 +101,7 @@ def callback(body: dict[str, str]) -> Response:
 def callback_socket(socket: Server) -> None:
     """A client waits for its tokens: ``callbackKey`` in the query, or as JSON in its first message."""
     seats: waiting.Seats = current_app.extensions["stockade_seats"]
-    seats.hold(socket, request.args.get("callbackKey", ""), SignIn.current())
+    seats.hold(socket, request.args.get("callbackKey", ""), SignIn.current(), request.remote_addr or "")
 
 
 @blp.post("/refresh")

@@ -272,7 +272,7 @@ def test_a_change_of_the_master_key_changes_nothing_for_who_is_signed_in(app, pr
 
 
 def test_withdrawn_keys_are_refused_as_soon_as_a_process_looks_again(app, program):
-    assert keys.withdraw_all() == 1
+    assert keys.withdraw_all(actor="admin") == 1
     anew = TokenClient(restarted(app), program.access, program.refresh)
     assert not anew.is_admitted
     assert anew.renew().status_code == 201

@@ -184,6 +184,16 @@ def test_a_guessed_key_opens_nothing(at, kari, key):
     assert program.poll().status_code == 201
 
 
+def test_whoever_guesses_on_is_not_heard_any_more(at, kari):
+    program = Program(at).begin()
+    program.person_signs_in()
+    answers = [program.poll(f"ck{number}").status_code for number in range(62)]
+    assert answers == [404] * 60 + [429] * 2
+    with pytest.raises(ConnectionClosed) as closed:
+        program.listen("ck").receive(timeout=PATIENCE)
+    assert closed.value.reason == 1013
+
+
 def test_keys_cannot_be_guessed(at):
     keys = {Program(at).begin().key for _ in range(20)}
     assert len(keys) == 20
