@@ -7,14 +7,28 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks import importing, live, permissions, pulling, reading, scaling, sealing, signing_in, starting, storing, syncing, verdicts
+from benchmarks import (
+    companies,
+    importing,
+    live,
+    permissions,
+    pulling,
+    reading,
+    scaling,
+    sealing,
+    signing_in,
+    starting,
+    storing,
+    syncing,
+    verdicts,
+)
 from benchmarks.report import Report
 from core import db
 from core.db import schema
 from tests.servers import start_postgres
 
 PER_DATABASE: dict[str, Callable[[Report], None]] = {"storing": storing.measure, "verdicts": verdicts.measure,
-                                                    "reading": reading.measure, "live": live.measure,
+                                                    "reading": reading.measure, "companies": companies.measure, "live": live.measure,
                                                     "signing_in": signing_in.measure, "permissions": permissions.measure,
                                                     "sealing": sealing.measure}
 ONCE: dict[str, Callable[[Report], None]] = {"importing": importing.measure, "pulling": pulling.measure,

@@ -10,10 +10,11 @@ import peewee
 from core import clock
 from core.audit import record
 from core.audit.many import Happening, record_many
-from core.db import atomic, is_postgres, is_unique_violation
+from core.db import atomic, is_unique_violation
 from core.db.bulk import bulk_insert, bulk_update, rows_by_key
 from core.errors import BadRequest, Conflict, NotFound
 from core.ids import new_id
+from core.tenancy import searching
 from core.tenancy.models import Customer
 
 STATUSES = ("active", "disabled")
@@ -108,26 +109,7 @@ def page_of(number: int, size: int, *, search: str = "", among: Collection[str] 
     :param search: only those whose name or alias holds this text, folded as ``name_key`` folds.
     :param among: only these customers; None for all.
     """
-    query = Customer.select()
-    if among is not None:
-        query = query.where(Customer.id.in_(list(among)))
-    if text := folded(search):
-        query = query.where(_found_by(text))
-    start = (number - 1) * size
-    # One more than is shown tells whether the page is the last one. If it is, its end is the total: a rare word costs one look
-    # at everything, and a common one is found soon and only has to be counted.
-    rows = list(query.order_by(Customer.search_key, Customer.id).offset(start).limit(size + 1))
-    if len(rows) <= size and (rows or not start):
-        return Page(rows, start + len(rows))
-    return Page(rows[:size], query.count())
-
-
-def _found_by(text: str) -> peewee.Expression:
-    if not is_postgres():
-        return peewee.fn.INSTR(Customer.search_key, text) > 0
-    for special in "\\%_":
-        text = text.replace(special, f"\\{special}")
-    return peewee.Expression(Customer.search_key, peewee.OP.LIKE, f"%{text}%")  # pg_trgm has an index for this, INSTR has none
+    return Page(*searching.page(folded(search), among, (number - 1) * size, size))
 
 
 # -- many at once, for a job that keeps customers in step with another system -------------------------------------------------
