@@ -11,6 +11,7 @@ Each pytest-xdist worker has servers of its own. They end with the process that 
 """
 
 import importlib.util
+import ipaddress
 import os
 import shutil
 import signal
@@ -29,12 +30,16 @@ import redis
 
 from core import db as database_face
 from core.db import schema
+from core.http.upstream import UpstreamPolicy
 from core.jobs.lifeline import tied_to_parent
 from core.runtime import embedded_redis
 
 _DEBIAN = Path("/usr/lib/postgresql")
 _UNPRIVILEGED = "nobody"
 _PATIENCE_SECONDS = 30.0
+#: where stand-ins answer, and how upstreams are asked that are meant to fail soon
+LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"),)
+HURRIED = UpstreamPolicy(allow=LOOPBACK, retries=2, backoff=0.0, limited_backoff=0.0, longest_wait=1.0, per_second=10_000.0)
 
 
 def eventually(holds: Callable[[], Any], *, within: float = 20.0, every: float = 0.02) -> Any:

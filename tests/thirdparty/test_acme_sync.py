@@ -1,6 +1,5 @@
 """The third-party plugin in a whole deployment: configured, synced, switched off and on again."""
 
-import ipaddress
 from dataclasses import replace
 
 import pytest
@@ -15,8 +14,7 @@ from core.hooks.manager import Plugins
 from core.testing.standin import StandIn
 from tests import syncing
 from tests.factories import SETTINGS, make_customer, signed_in_client
-
-LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"),)
+from tests.servers import LOOPBACK
 
 
 @pytest.fixture

@@ -27,8 +27,8 @@ from core.hooks.failures import (
 from core.http.upstream import Upstream, UpstreamPolicy
 from core.testing.standin import StandIn
 from core.testing.tls import self_signed
+from tests.servers import LOOPBACK
 
-LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"),)
 HURRIED = UpstreamPolicy(allow=LOOPBACK, backoff=0.0, limited_backoff=0.01, longest_wait=2.0, per_second=1000.0)
 TOKEN = "squ_" + "0123456789abcdef" * 2
 

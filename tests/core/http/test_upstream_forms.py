@@ -1,6 +1,5 @@
 """The shared HTTP client sends forms, as token services take them."""
 
-import ipaddress
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -10,8 +9,9 @@ from flask import Flask, Response, request
 from core.hooks.failures import AnswerInvalid, LoginRejected, Unreachable, UpstreamRefused, UpstreamUnavailable
 from core.http.upstream import Upstream, UpstreamPolicy
 from core.testing.standin import StandIn
+from tests.servers import LOOPBACK
 
-POLICY = UpstreamPolicy(allow=(ipaddress.ip_network("127.0.0.0/8"),), backoff=0.0, per_second=1000.0)
+POLICY = UpstreamPolicy(allow=LOOPBACK, backoff=0.0, per_second=1000.0)
 SECRET = "s3cr3t&of=client"  # noqa: S105
 FORM = {"grant_type": "client_credentials", "client_id": "me", "client_secret": SECRET}
 

@@ -1,6 +1,5 @@
 """Fixtures: a Checkmarx One stand-in on the loopback, and pulls opened against it."""
 
-import ipaddress
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from typing import Any
@@ -15,9 +14,8 @@ from plugins.checkmarx.connector import CheckmarxConnector, CheckmarxPull
 from plugins.checkmarx.settings import CheckmarxSettings
 from plugins.checkmarx.upstream import Credential, World, create_app
 from plugins.checkmarx.upstream.world import make_jwt
+from tests.servers import HURRIED
 
-LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"),)
-HURRIED = UpstreamPolicy(allow=LOOPBACK, retries=2, backoff=0.0, limited_backoff=0.0, longest_wait=1.0, per_second=10_000.0)
 CLIENT, SECRET = "findings-portal", "client-secret-nobody-may-see"
 
 

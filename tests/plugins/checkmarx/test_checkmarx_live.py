@@ -1,6 +1,5 @@
 """Live totals: the same figures as a sync would store, from few calls, and in time or not at all."""
 
-import ipaddress
 import threading
 import time
 from collections import Counter
@@ -15,12 +14,13 @@ from plugins.checkmarx.connector import CheckmarxConnector
 from plugins.checkmarx.live import CheckmarxLive, Memory
 from plugins.checkmarx.settings import CheckmarxSettings
 from plugins.checkmarx.upstream import TENANTS, TODAY, Credential, Project, Result, Scan, World, create_app, default_world
-from tests.plugins.checkmarx.conftest import CLIENT, HURRIED, SECRET
+from tests.plugins.checkmarx.conftest import CLIENT, SECRET
 from tests.plugins.checkmarx.results import E1, P1, P2, P3, S1, S2, S3, container, kics, project, risk, sast, sca, secret
+from tests.servers import HURRIED, LOOPBACK
 
 RISKS = "apisec/static/api/risks/{}"
 #: as core makes clients for live totals: quick, and without second tries
-IMPATIENT = UpstreamPolicy(allow=(ipaddress.ip_network("127.0.0.0/8"),), connect_timeout=1.0, read_timeout=2.0, retries=0,
+IMPATIENT = UpstreamPolicy(allow=LOOPBACK, connect_timeout=1.0, read_timeout=2.0, retries=0,
                            per_second=10_000.0)
 
 

@@ -14,8 +14,9 @@ from plugins.checkmarx.client import CheckmarxClient
 from plugins.checkmarx.login import Login
 from plugins.checkmarx.settings import account_of
 from plugins.checkmarx.upstream import Credential, World, create_app
-from tests.plugins.checkmarx.conftest import CLIENT, HURRIED, SECRET
+from tests.plugins.checkmarx.conftest import CLIENT, SECRET
 from tests.plugins.checkmarx.results import project
+from tests.servers import HURRIED
 
 TOKENS = "token"
 

@@ -18,8 +18,9 @@ from core.settings import Settings
 from core.testing.connector_kit import check_connector
 from plugins.checkmarx.connector import CheckmarxConnector
 from plugins.checkmarx.upstream import TENANTS, TODAY, Credential, DastScan, Scan, World, create_app, default_world
-from tests.plugins.checkmarx.conftest import CLIENT, LOOPBACK, SECRET
+from tests.plugins.checkmarx.conftest import CLIENT, SECRET
 from tests.plugins.checkmarx.results import E1, P1, P2, S1, S2, S3, attack, environment, project, sast, sca
+from tests.servers import LOOPBACK
 from tests.syncing import customer, living_assets, rollups_are_right, states, sync
 
 PLUGIN = EntryPoint("checkmarx", "plugins.checkmarx", "stockade.plugins")

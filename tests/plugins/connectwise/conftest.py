@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from importlib.metadata import EntryPoint
-from ipaddress import ip_network
 from itertools import count
 from typing import Any
 
@@ -28,6 +27,7 @@ from plugins.connectwise.upstream import World
 from tests.factories import SETTINGS, make_user, signed_in_client
 from tests.plugins.connectwise.syncs import ADDRESS as ADDRESS_OF_SOURCE
 from tests.plugins.connectwise.syncs import settings_of
+from tests.servers import LOOPBACK
 
 ENTRY_POINT = EntryPoint("connectwise", "plugins.connectwise", "stockade.plugins")
 ADDRESS = {"line1": "123 Main St", "line2": None, "city": "Springfield", "state": "IL", "zip": "62701", "country": "United States"}
@@ -37,7 +37,7 @@ _numbers = count(1)
 @pytest.fixture
 def house(database: str, redis_url: str) -> Iterator[Flask]:
     """A whole web app with this plugin as its one; once on SQLite, once on PostgreSQL."""
-    settings = replace(SETTINGS, database_url=database, redis_url=redis_url, upstream_allow=(ip_network("127.0.0.0/8"),),
+    settings = replace(SETTINGS, database_url=database, redis_url=redis_url, upstream_allow=LOOPBACK,
                        upstream_backoff=0.001, upstream_longest_wait=0.05)
     access.ensure_built_in_roles()
     plugins = Plugins.load(settings, [ENTRY_POINT], core_nodes=[node.node for node in CORE_NODES])

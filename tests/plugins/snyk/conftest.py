@@ -13,7 +13,7 @@ from core.testing.standin import StandIn
 from plugins.snyk.connector import SnykConnector, SnykPull
 from plugins.snyk.settings import SnykSettings
 from plugins.snyk.upstream import Token, World, create_app
-from tests.plugins.snyk.worlds import HURRIED
+from tests.servers import HURRIED
 
 
 class _Port:

@@ -16,7 +16,8 @@ from core.http.upstream import UpstreamPolicy
 from core.testing.connector_kit import check_cut_short
 from plugins.snyk.connector import SnykConnector
 from plugins.snyk.upstream import Organization, Project, Throttle, Token, World, create_app
-from tests.plugins.snyk.worlds import LOOPBACK, acme, numbered
+from tests.plugins.snyk.worlds import acme, numbered
+from tests.servers import LOOPBACK
 
 ISSUES = "orgs/issues"
 #: what strikes every page after the first one of an organization, and what asking project by project then meets

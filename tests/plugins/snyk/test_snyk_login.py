@@ -12,7 +12,7 @@ from core.http.upstream import Upstream
 from core.logs import REDACTED, redact
 from plugins.snyk.login import OAuthLogin, TokenFacts, login, token_facts
 from plugins.snyk.upstream import Issue, Organization, Project, Token, World, create_app
-from tests.plugins.snyk.worlds import HURRIED
+from tests.servers import HURRIED
 
 
 def newer_token(**told: object) -> str:

@@ -1,13 +1,8 @@
 """Small worlds for tests, and a client that does not wait."""
 
-import ipaddress
 from typing import Any
 
-from core.http.upstream import UpstreamPolicy
 from plugins.snyk.upstream import Issue, Organization, Project, World
-
-LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"),)
-HURRIED = UpstreamPolicy(allow=LOOPBACK, retries=2, backoff=0.0, limited_backoff=0.0, longest_wait=1.0, per_second=10_000.0)
 
 
 def acme(*projects: Project, group: str = "") -> World:

@@ -1,6 +1,5 @@
 """Fixtures: a SonarQube stand-in on the loopback, and pulls opened against it."""
 
-import ipaddress
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -13,9 +12,7 @@ from core.testing.standin import StandIn
 from plugins.sonarqube.connector import SonarConnector, SonarPull
 from plugins.sonarqube.settings import SonarSettings
 from plugins.sonarqube.upstream import Token, World, create_app
-
-LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"),)
-HURRIED = UpstreamPolicy(allow=LOOPBACK, retries=2, backoff=0.0, limited_backoff=0.0, longest_wait=1.0, per_second=10_000.0)
+from tests.servers import HURRIED
 
 
 @pytest.fixture

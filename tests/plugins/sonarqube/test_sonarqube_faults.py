@@ -2,7 +2,6 @@
 
 import threading
 from datetime import UTC, datetime, timedelta
-from ipaddress import ip_network
 from itertools import islice
 
 import pytest
@@ -24,6 +23,7 @@ from plugins.sonarqube.connector import SonarConnector
 from plugins.sonarqube.upstream import TODAY, Flavour, Hotspot, Issue, Project, Token, World, create_app
 from plugins.sonarqube.upstream.faults import Faults, from_json
 from plugins.sonarqube.upstream.rules import RULES
+from tests.servers import LOOPBACK
 
 PROJECT = "acme:billing"
 
@@ -119,7 +119,7 @@ def test_a_wait_longer_than_granted_ends_the_pull_and_says_how_long(pull_of, fin
 def test_a_page_that_comes_too_late_is_unreachable(pull_of, findings_of, world):
     gate = threading.Event()
     world.faults.add("slow", path="issues/search", after=1, gate=gate, seconds=10)
-    policy = UpstreamPolicy(allow=(ip_network("127.0.0.0/8"),), retries=0, read_timeout=0.1)
+    policy = UpstreamPolicy(allow=LOOPBACK, retries=0, read_timeout=0.1)
     try:
         with pytest.raises(Unreachable, match="no answer in time"):
             findings_of(pull_of(world, policy=policy), PROJECT)
