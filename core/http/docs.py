@@ -54,7 +54,7 @@ def _apis() -> dict[str, Any]:
 
 def _described(app: Flask, surface: str) -> dict[str, Any]:
     """A surface's document with what flask-smorest cannot know: access rules, header parameters, camelCase path parameters."""
-    spec = app.extensions["stockade_apis"][surface].spec.to_dict()
+    spec = app.extensions["stockade_apis"][surface].document()
     spec.setdefault("components", {})["securitySchemes"] = {
         "session": {"type": "apiKey", "in": "cookie", "name": session_cookie_name(settings())},
         "token": {"type": "http", "scheme": "bearer", "description": "An API token, stk_..., or the access token of a signed-in client"},

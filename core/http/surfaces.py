@@ -4,7 +4,9 @@ Everything that goes wrong in a request ends in ``_answer``: it looks the except
 tell in the envelope of the surface that was asked.
 """
 
+import copy
 import logging
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -142,6 +144,28 @@ class SurfaceApi(flask_smorest.Api):
         super().__init__(app, config_prefix=surface.name, spec_kwargs={
             "title": surface.title, "version": __version__, "openapi_version": "3.1.0", "marshmallow_plugin": marshmallow_plugin})
         marshmallow_plugin.map_to_openapi_type(IsoInstant, "string", "date-time")
+        self._undocumented: list[flask_smorest.Blueprint] = []
+        self._documenting = threading.Lock()
+
+    def register_blueprint(self, blp: flask_smorest.Blueprint, **options: Any) -> None:
+        """Serve the views. What the document says of them is worked out when somebody reads it, since that takes longer than all else
+        that an app does to start."""
+        self._app.extensions["flask-smorest"]["blp_name_to_api"][blp.name] = self
+        self._app.register_blueprint(blp, **options)
+        self._undocumented.append(blp)
+
+    def document(self) -> dict[str, Any]:
+        """The OpenAPI document as flask-smorest makes it, the caller's own. A blueprint that cannot be described is left out and logged."""
+        with self._documenting:
+            while self._undocumented:
+                blp = self._undocumented.pop(0)
+                try:
+                    blp.register_views_in_doc(self, self._app, self.spec, name=blp.name, parameters=None)
+                except Exception:
+                    log.exception("blueprint %s is missing in the document of %s", blp.name, self.surface.name)
+                else:
+                    self.spec.tag({"name": blp.name, "description": blp.description})
+            return copy.deepcopy(self.spec.to_dict())
 
     def _register_error_handlers(self) -> None:
         """Nothing: ``_answer`` handles the errors of all surfaces."""
