@@ -12,7 +12,7 @@ SOURCES = sorted(path for folder in ("core", "plugins", "web") for path in (ROOT
 
 #: the borders where anything at all may be caught: around a plugin call, and around a job
 BORDERS = {"core/hooks/manager.py", "core/hooks/mounting.py", "core/connections/service.py", "core/connections/live.py",
-           "core/connections/engine.py", "core/imports/parsers.py", "core/runtime/demo.py"}
+           "core/connections/engine.py", "core/imports/parsers.py", "core/runtime/demo.py", "core/http/surfaces.py"}
 
 
 def name_of(path: Path) -> str:

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 from flask_smorest import Blueprint
+from marshmallow import Schema, fields
 
 from core.app import create_app
 from core.hooks.manager import Plugins
@@ -90,6 +91,18 @@ def test_a_surface_gets_its_document_with_its_first_route(sqlite_database):
     document = app.test_client().get("/docs/codeinsight/openapi.json").get_json()
     assert list(document["paths"]) == ["/codeinsight/api/scans"]
     assert "/docs/codeinsight/openapi.json" in app.test_client().get("/docs?document=codeinsight").text
+
+
+def test_a_blueprint_that_cannot_be_described_takes_nothing_else_out_of_the_document(sqlite_database, caplog):
+    app = create_app(SETTINGS, plugins=Plugins(SETTINGS))
+    for name, schema in (("odd", type("Odd", (Schema,), {"scan": fields.Nested("NobodyKnows")})), ("sound", Schema)):
+        blueprint = Blueprint(name, __name__, url_prefix="/codeinsight/api")
+        blueprint.get(f"/{name}")(public(blueprint.response(200, schema)(lambda: {})))
+        register_blueprint(app, blueprint)
+    answers = [app.test_client().get("/docs/codeinsight/openapi.json").get_json() for _ in range(2)]
+    assert "/codeinsight/api/sound" in answers[0]["paths"]
+    assert answers[0] == answers[1]
+    assert [record.message for record in caplog.records if record.exc_info] == ["blueprint odd is missing in the document of codeinsight"]
 
 
 def test_the_page_works_without_inline_script_and_without_another_site(client):
