@@ -51,6 +51,9 @@ class Component:
         return f"{self.group}/{self.name}"
 
 
+_NOBODY = Component("")  # of a vulnerability that names no component in a bill without a subject
+
+
 @dataclass(slots=True)
 class Bill:
     """What the findings need of a bill of materials, and the vulnerabilities that stood within components."""
@@ -238,7 +241,7 @@ def _findings(told: Record, bill: Bill) -> Iterator[FindingDraft]:
     for target in affected:
         yield _finding(told, bill.components.get(target["ref"]) or Component(_named_by(target["ref"])), bill, target)
     if not affected:
-        yield _finding(told, bill.subject, bill)
+        yield _finding(told, bill.subject or _NOBODY, bill)
 
 
 def _named_by(reference: str) -> str:
@@ -246,12 +249,10 @@ def _named_by(reference: str) -> str:
     return reference.rpartition("#")[2] or reference
 
 
-def _finding(told: Record, component: Component | None, bill: Bill, target: Record | None = None) -> FindingDraft:
-    name, analysis = _name_of(told), told.get("analysis") or {}
+def _finding(told: Record, component: Component, bill: Bill, target: Record | None = None) -> FindingDraft:
+    name, analysis, rating = _name_of(told), told.get("analysis") or {}, _best_rating(told)
     state = analysis.get("state") or (_NOT_AFFECTED if _is_unaffected(target) else "")
-    where = component.words if component is not None else ""
-    identity = (component.purl or component.words) if component is not None else ""
-    rating = _best_rating(told)
+    identity = component.purl or component.words
     description = "\n\n".join(filter(None, (told.get("description"), told.get("detail"), told.get("recommendation"))))
     return FindingDraft(
         source_key=bill.numbered(f"{name}:{identity}" if identity else name),
@@ -263,26 +264,29 @@ def _finding(told: Record, component: Component | None, bill: Bill, target: Reco
         description=description[:LONGEST_TEXT],
         cwe=_distinct(int(found[1]) for entry in told.get("cwes") or () if (found := _CWE.fullmatch(str(entry)))),
         cve=_distinct(found.upper() for found in _CVE.findall(" ".join([name, *(str(entry.get("id")) for entry in _references(told))]))),
-        path=where,
+        path=component.words,
         url=next(_addresses(told), ""),
-        fingerprint=_digest(name, component.without_version if component is not None else ""),
+        fingerprint=_digest(name, component.without_version),
         created_at=moment_of(told.get("created") or told.get("published")),
         updated_at=moment_of(told.get("updated")),
-        details=_without_nothing({
-            "package": component.without_version.strip("/") if component is not None else "",
-            "version": component.version if component is not None else "",
-            "purl": component.purl if component is not None else "",
-            "score": _number(rating.get("score")),
-            "cvss_vector": rating.get("vector"),
-            "scored_by": (rating.get("source") or {}).get("name"),
-            "database": (told.get("source") or {}).get("name"),
-            "justification": analysis.get("justification"),
-            "analysis": analysis.get("detail"),
-            "advisories": list(_addresses(told))[:_MOST_REFERENCES],
-            "also_known_as": [str(entry["id"]) for entry in _references(told)[:_MOST_REFERENCES] if entry.get("id") != name],
-            "versions": [entry.get("version") or entry.get("range") for entry in _versions(target)][:_MOST_REFERENCES],
-        }),
+        details=_without_nothing({**_package(component, target), **_scored(rating), **_published(told, name),
+                                  "justification": analysis.get("justification"), "analysis": analysis.get("detail")}),
     )
+
+
+def _package(component: Component, target: Record | None) -> dict[str, Any]:
+    return {"package": component.without_version.strip("/"), "version": component.version, "purl": component.purl,
+            "versions": [entry.get("version") or entry.get("range") for entry in _versions(target)][:_MOST_REFERENCES]}
+
+
+def _scored(rating: Record) -> dict[str, Any]:
+    return {"score": _number(rating.get("score")), "cvss_vector": rating.get("vector"),
+            "scored_by": (rating.get("source") or {}).get("name")}
+
+
+def _published(told: Record, name: str) -> dict[str, Any]:
+    return {"database": (told.get("source") or {}).get("name"), "advisories": list(_addresses(told))[:_MOST_REFERENCES],
+            "also_known_as": [str(entry["id"]) for entry in _references(told)[:_MOST_REFERENCES] if entry.get("id") != name]}
 
 
 def _name_of(told: Record) -> str:
@@ -307,13 +311,13 @@ def _is_unaffected(target: Record | None) -> bool:
     return bool(told) and all(entry.get("status") == "unaffected" for entry in told)
 
 
-def _title(name: str, description: str, component: Component | None) -> str:
+def _title(name: str, description: str, component: Component) -> str:
     """``CVE-2024-1: first line (core@1.2)``."""
     line = description.strip().partition("\n")[0].strip().lstrip("# ")
     if len(line) > _LONGEST_TITLE:
         line = line[:_LONGEST_TITLE - 1].rstrip() + "…"
     said = f"{name}: {line}" if line and line != name else name
-    return f"{said} ({component.words})" if component is not None else said
+    return f"{said} ({component.words})" if component.words else said
 
 
 def _best_rating(told: Record) -> Record:

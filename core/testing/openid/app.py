@@ -9,7 +9,7 @@ from authlib.oauth2 import OAuth2Error
 from authlib.oauth2.rfc6749 import grants
 from authlib.oauth2.rfc7636 import CodeChallenge
 from authlib.oidc.core import OpenIDCode
-from flask import Flask, Response, g, jsonify, redirect, render_template, request
+from flask import Blueprint, Flask, Response, current_app, g, jsonify, redirect, render_template, request
 
 from core.testing import faults
 from core.testing.openid import id_tokens
@@ -19,98 +19,138 @@ _MANY = {"common", "organizations"}
 _ERROR_NUMBERS = {"invalid_client": 7000215, "invalid_grant": 70008, "access_denied": 65004}
 
 
+provider = Blueprint("provider", __name__)
+controls = Blueprint("provider_controls", __name__, url_prefix="/standin")
+
+
 def create_app(world: World) -> Flask:
     """The stand-in as a WSGI app; ``/standin/...`` tells it what to do wrong, from this machine alone."""
     app = Flask(__name__, template_folder="templates")
     app.json.sort_keys = False  # type: ignore[attr-defined]
     calls: Counter[str] = Counter()
-    server = _server(app, world)
+    app.extensions.update(world=world, calls=calls, authorization_server=_server(app, world))
     app.register_blueprint(faults.controls(world.faults, calls), url_prefix="/standin")
-
-    @app.before_request
-    def misbehave() -> Response | None:
-        path = request.path.rstrip("/").rpartition("/")[2]
-        g.call = {"openid-configuration": "discovery", "certs": "keys", "auth": "authorize"}.get(path, path)
-        if request.path.startswith("/standin/"):
-            return None
-        calls[g.call] += 1
-        g.striking = world.faults.striking(g.call)
-        g.wrong = {fault.kind for fault in g.striking}
-        return faults.spoilt_before(g.striking, _error)
-
-    @app.after_request
-    def misbehave_after(response: Response) -> Response:
-        return faults.spoilt_after(g.get("striking", ()), response)
-
-    @app.get("/<tenant>/v2.0/.well-known/openid-configuration")
-    def microsoft_discovery(tenant: str) -> Response:
-        return _discovery(tenant, f"/{tenant}/oauth2/v2.0", "authorize", f"/{tenant}/discovery/v2.0/keys")
-
-    @app.get(f"/realms/{REALM}/.well-known/openid-configuration")
-    def realm_discovery() -> Response:
-        at = f"/realms/{REALM}/protocol/openid-connect"
-        return _discovery("", at, "auth", f"{at}/certs")
-
-    @app.get("/<tenant>/discovery/v2.0/keys", endpoint="microsoft_keys")
-    @app.get(f"/realms/{REALM}/protocol/openid-connect/certs", endpoint="realm_keys", defaults={"tenant": ""})
-    def keys(tenant: str) -> Response:
-        return jsonify({"keys": [_published(key, tenant) for key in world.keys]})
-
-    def _published(key: Any, tenant: str) -> dict[str, Any]:
-        if not tenant:
-            return {**key.public_jwk, "alg": "RS256"}
-        owner = "of-another-tenant" if "other_tenants_key" in {fault["kind"] for fault in world.faults.as_json()} else "{tenantid}"
-        return {**key.public_jwk, "cloud_instance_name": "microsoftonline.com", "issuer": f"{_base()}/{owner}/v2.0"}
-
-    @app.route("/<tenant>/oauth2/v2.0/authorize", methods=["GET", "POST"], endpoint="microsoft_authorize")
-    @app.route(f"/realms/{REALM}/protocol/openid-connect/auth", methods=["GET", "POST"], endpoint="realm_authorize",
-               defaults={"tenant": ""})
-    def authorize(tenant: str) -> Any:
-        if tenant and tenant not in TENANTS | _MANY:
-            return _error(400, "invalid_tenant")
-        g.issuer = _issuer(tenant)
-        person = world.who(request.form.get("person") or world.signs_in or request.args.get("login_hint", ""))
-        asked = [one for one in world.people.values() if tenant in {"", one.tenant} | _MANY]
-        try:
-            grant = server.get_consent_grant(end_user=person)
-        except OAuth2Error as problem:
-            if problem.redirect_uri:
-                return server.handle_error_response(None, problem)
-            return render_template("openid/wrong.html", what=problem.description or problem.error), 400
-        if g.wrong & {"access_denied"} or request.form.get("declined"):
-            return server.create_authorization_response(grant_user=None, grant=grant)
-        if person is None or person not in asked:
-            return render_template("openid/picker.html", people=asked, shape="Microsoft" if tenant else "Keycloak")
-        return server.create_authorization_response(grant_user=person, grant=grant)
-
-    @app.post("/<tenant>/oauth2/v2.0/token", endpoint="microsoft_token")
-    @app.post(f"/realms/{REALM}/protocol/openid-connect/token", endpoint="realm_token", defaults={"tenant": ""})
-    def token(tenant: str) -> Response:
-        if "secret_expired" in g.wrong:
-            return _error(401, "invalid_client", 7000222, "The provided client secret keys for app are expired.")
-        answer: Response = server.create_token_response()
-        if answer.status_code >= 400:
-            said = answer.get_json(force=True)
-            is_spent = request.form.get("code") in world.spent
-            return _error(401 if said["error"] == "invalid_client" else 400, said["error"], 54005 if is_spent else None,
-                          said.get("error_description", ""))
-        return answer
-
-    @app.get("/<tenant>/oauth2/v2.0/logout")
-    def logout(tenant: str) -> Any:
-        wanted = request.args.get("post_logout_redirect_uri", "")
-        return redirect(wanted) if wanted in world.app.redirect_uris else "Signed out."
-
-    @app.post("/standin/keys")
-    def rotate() -> Response:
-        return jsonify(kid=world.rotate().kid)
-
-    @app.put("/standin/person/<key>")
-    def next_person(key: str) -> Response:
-        world.signs_in = key
-        return jsonify(person=key)
-
+    app.register_blueprint(controls)
+    app.register_blueprint(provider)
     return app
+
+
+def _world() -> World:
+    world: World = current_app.extensions["world"]
+    return world
+
+
+def _authorization_server() -> AuthorizationServer:
+    return current_app.extensions["authorization_server"]
+
+
+@provider.before_request
+def misbehave() -> Response | None:
+    path = request.path.rstrip("/").rpartition("/")[2]
+    g.call = {"openid-configuration": "discovery", "certs": "keys", "auth": "authorize"}.get(path, path)
+    current_app.extensions["calls"][g.call] += 1
+    g.striking = _world().faults.striking(g.call)
+    g.wrong = {fault.kind for fault in g.striking}
+    return faults.spoilt_before(g.striking, _error)
+
+
+@provider.after_request
+def misbehave_after(response: Response) -> Response:
+    return faults.spoilt_after(g.get("striking", ()), response)
+
+
+# -- what a provider has ----------------------------------------------------------------------------------------------------------
+
+
+@provider.get("/<tenant>/v2.0/.well-known/openid-configuration")
+def microsoft_discovery(tenant: str) -> Response:
+    return _discovery(tenant, f"/{tenant}/oauth2/v2.0", "authorize", f"/{tenant}/discovery/v2.0/keys")
+
+
+@provider.get(f"/realms/{REALM}/.well-known/openid-configuration")
+def realm_discovery() -> Response:
+    at = f"/realms/{REALM}/protocol/openid-connect"
+    return _discovery("", at, "auth", f"{at}/certs")
+
+
+@provider.get("/<tenant>/discovery/v2.0/keys", endpoint="microsoft_keys")
+@provider.get(f"/realms/{REALM}/protocol/openid-connect/certs", endpoint="realm_keys", defaults={"tenant": ""})
+def keys(tenant: str) -> Response:
+    return jsonify({"keys": [_published(key, tenant) for key in _world().keys]})
+
+
+def _published(key: Any, tenant: str) -> dict[str, Any]:
+    if not tenant:
+        return {**key.public_jwk, "alg": "RS256"}
+    owner = "of-another-tenant" if "other_tenants_key" in {fault["kind"] for fault in _world().faults.as_json()} else "{tenantid}"
+    return {**key.public_jwk, "cloud_instance_name": "microsoftonline.com", "issuer": f"{_base()}/{owner}/v2.0"}
+
+
+@provider.route("/<tenant>/oauth2/v2.0/authorize", methods=["GET", "POST"], endpoint="microsoft_authorize")
+@provider.route(f"/realms/{REALM}/protocol/openid-connect/auth", methods=["GET", "POST"], endpoint="realm_authorize",
+                defaults={"tenant": ""})
+def authorize(tenant: str) -> Any:
+    if tenant and tenant not in TENANTS | _MANY:
+        return _error(400, "invalid_tenant")
+    g.issuer = _issuer(tenant)
+    server = _authorization_server()
+    try:
+        grant = server.get_consent_grant(end_user=_person())
+    except OAuth2Error as problem:
+        if problem.redirect_uri:
+            return server.handle_error_response(None, problem)
+        return render_template("openid/wrong.html", what=problem.description or problem.error), 400
+    if g.wrong & {"access_denied"} or request.form.get("declined"):
+        return server.create_authorization_response(grant_user=None, grant=grant)
+    return _consented(server, grant, tenant)
+
+
+def _person() -> Any:
+    world = _world()
+    return world.who(request.form.get("person") or world.signs_in or request.args.get("login_hint", ""))
+
+
+def _consented(server: AuthorizationServer, grant: Any, tenant: str) -> Any:
+    """Back to the client with a code, once it is clear who it is; else the page that asks."""
+    person = _person()
+    asked = [one for one in _world().people.values() if tenant in {"", one.tenant} | _MANY]
+    if person is None or person not in asked:
+        return render_template("openid/picker.html", people=asked, shape="Microsoft" if tenant else "Keycloak")
+    return server.create_authorization_response(grant_user=person, grant=grant)
+
+
+@provider.post("/<tenant>/oauth2/v2.0/token", endpoint="microsoft_token")
+@provider.post(f"/realms/{REALM}/protocol/openid-connect/token", endpoint="realm_token", defaults={"tenant": ""})
+def token(tenant: str) -> Response:
+    if "secret_expired" in g.wrong:
+        return _error(401, "invalid_client", 7000222, "The provided client secret keys for app are expired.")
+    answer: Response = _authorization_server().create_token_response()
+    if answer.status_code >= 400:
+        said = answer.get_json(force=True)
+        is_spent = request.form.get("code") in _world().spent
+        return _error(401 if said["error"] == "invalid_client" else 400, said["error"], 54005 if is_spent else None,
+                      said.get("error_description", ""))
+    return answer
+
+
+@provider.get("/<tenant>/oauth2/v2.0/logout")
+def logout(tenant: str) -> Any:
+    wanted = request.args.get("post_logout_redirect_uri", "")
+    return redirect(wanted) if wanted in _world().app.redirect_uris else "Signed out."
+
+
+# -- controls -----------------------------------------------------------------------------------------------------------------------
+
+
+@controls.post("/keys")
+def rotate() -> Response:
+    return jsonify(kid=_world().rotate().kid)
+
+
+@controls.put("/person/<key>")
+def next_person(key: str) -> Response:
+    _world().signs_in = key
+    return jsonify(person=key)
 
 
 def _base() -> str:

@@ -1,0 +1,1 @@
+"""What ``stockade`` can be told, by what it is about."""
