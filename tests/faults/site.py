@@ -91,7 +91,7 @@ class Held:
 
     def __init__(self, world: World, path: str, project: str, after: int) -> None:
         self._gate = threading.Event()
-        self._fault = world.faults.add("slow", path=path, project=project, after=after, times=1, gate=self._gate)
+        self._fault = world.faults.add("slow", path=path, about=project, after=after, times=1, gate=self._gate)
 
     def wait(self) -> None:
         """Return once the request is there."""

@@ -43,7 +43,7 @@ def test_a_spoilt_page_of_issues_leaves_its_project_as_it_was(site_at, database,
     sonar, site = larger_sonar, site_at(database, larger_sonar)
     synced_before(site, sonar)
     for key, (kind, _, _) in SPOILT.items():
-        sonar.world.faults.add(kind, path=ISSUES, project=key, after=0 if kind == "drift" else 1)
+        sonar.world.faults.add(kind, path=ISSUES, about=key, after=0 if kind == "drift" else 1)
     run = site.sync()
     assert (run["state"], run["reasonCode"]) == ("partial", "assets_failed")
     assert {problem["asset"]: problem["code"] for problem in run["problems"]} == {key: code for key, (_, code, _) in SPOILT.items()}

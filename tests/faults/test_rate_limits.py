@@ -13,7 +13,7 @@ def sonar(sonar_of):
 def test_the_wait_that_a_429_asks_for_is_kept(sqlite_site, sonar):
     site = sqlite_site
     site.worker()
-    sonar.world.faults.add("status", status=429, retry_after="1", path=ISSUES, project="p3", times=2)
+    sonar.world.faults.add("status", status=429, retry_after="1", path=ISSUES, about="p3", times=2)
     run = site.sync()
     first, second, third = (call.at for call in sonar.log.of(ISSUES) if "p3" in call.query)
     assert 1.0 <= second - first < 2.0

@@ -31,7 +31,7 @@ def test_a_token_revoked_in_mid_run(sqlite_site, sonar, redis_url):
     assert site.sync()["state"] == "succeeded"
     for key in ("shop", "api"):
         sonar.forget(key, 5)
-    sonar.world.faults.add("revoke", path=ISSUES, project="shop", after=2)
+    sonar.world.faults.add("revoke", path=ISSUES, about="shop", after=2)
     with sonar.held(ISSUES, project="shop", after=1) as second_page:
         run_id = site.ask()
         second_page.wait()

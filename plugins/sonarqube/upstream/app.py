@@ -2,18 +2,16 @@
 
 import base64
 import binascii
-import ipaddress
 import json
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from flask import Blueprint, Flask, Response, g, jsonify, request
 
 from core import clock
+from core.testing import faults as kit
 from plugins.sonarqube.upstream import catalog, hotspots, issues, webhooks
 from plugins.sonarqube.upstream.answers import Call, Refused, date
-from plugins.sonarqube.upstream.faults import KINDS, Fault, from_json
 from plugins.sonarqube.upstream.world import Token, World
 
 View = Callable[[Call], Any]
@@ -65,7 +63,6 @@ _WRITES: dict[str, View] = {
 }
 _PROJECT_PARAMETERS = ("component", "components", "componentKeys", "project", "projectKey", "projects")
 _PAGE = "<!doctype html><title>SonarQube stand-in</title><h1>SonarQube stand-in</h1><p>The real service shows {path} here.</p>"
-_BAD_GATEWAY = "<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>"
 
 
 def create_app(world: World, *, context: str = "") -> Flask:
@@ -105,7 +102,7 @@ def _api(world: World) -> Blueprint:
         token = _token(world)
         if token is None or (token.analysis and action not in _ANALYSIS):
             return Response(status=401)
-        call = Call(world, token, request.values, shifted=_struck("drift") is not None, no_projects=_struck("no_projects") is not None)
+        call = Call(world, token, request.values, shifted=_strikes("drift"), no_projects=_strikes("no_projects"))
         response = _sent(_view(action, reads)(call))
         if token.expires is not None:
             response.headers["sonarqube-authentication-token-expiration"] = date(token.expires)
@@ -172,35 +169,24 @@ def _projects_named() -> set[str]:
     return {word.partition("::")[0] for name in _PROJECT_PARAMETERS for word in request.values.get(name, "").split(",") if word}
 
 
-def _struck(kind: str) -> Fault | None:
-    return next((fault for fault in g.get("striking", ()) if fault.kind == kind), None)
+def _strikes(kind: str) -> bool:
+    return any(fault.kind == kind for fault in g.get("striking", ()))
 
 
 def _spoil_before(world: World) -> Response | None:
     """Misbehave before the call is looked at; an answer ends it."""
     for fault in g.striking:
-        if fault.kind == "slow":
-            (fault.gate or threading.Event()).wait(fault.seconds)
-        elif fault.kind == "vanish":
-            world.remove(fault.project)
+        if fault.kind == "vanish":
+            world.remove(fault.what)
         elif fault.kind == "revoke":
             _revoke_caller(world)
-        elif fault.kind == "html":
-            return Response(_BAD_GATEWAY, 502, content_type="text/html")
-        elif fault.kind == "status":
-            return _failed(fault)
-    return None
+    return kit.spoilt_before(g.striking, _failed)
 
 
-def _failed(fault: Fault) -> Response:
-    if fault.status == 401:
-        return Response(status=401)
+def _failed(status: int) -> Response:
     texts = {403: "Insufficient privileges", 500: "An error has occurred. Please contact your administrator",
              503: "Results are temporarily unavailable. Indexing of issues is in progress."}
-    response = _error(fault.status, texts[fault.status]) if fault.status in texts else Response(status=fault.status)
-    if fault.retry_after:
-        response.headers["Retry-After"] = fault.retry_after
-    return response
+    return _error(status, texts[status]) if status in texts else Response(status=status)
 
 
 def _revoke_caller(world: World) -> None:
@@ -210,57 +196,15 @@ def _revoke_caller(world: World) -> None:
 
 def _spoil_after(response: Response) -> Response:
     """Misbehave with the answer that is ready."""
-    if _struck("empty_page") and response.is_json:
+    if _strikes("empty_page") and response.is_json:
         emptied = {name: [] if name in ("issues", "hotspots", "components") else value for name, value in response.get_json().items()}
         response.set_data(json.dumps(emptied))
-    if _struck("cut_json"):
-        response.set_data(response.get_data()[:-max(1, response.content_length or 2) // 2])
-    if _struck("cut"):
-        whole = response.get_data()
-        return Response(_once(whole[:len(whole) // 2]), response.status_code,
-                        headers={"Content-Type": "application/json", "Content-Length": str(len(whole))})
-    return response
-
-
-def _once(body: bytes) -> Iterator[bytes]:
-    # streamed, since a body in one piece would be given its own, true length
-    yield body
+    return kit.spoilt_after(g.get("striking", ()), response)
 
 
 def _controls(world: World) -> Blueprint:
     """``/_standin``: what the world is told to do, and what was asked of it. For callers on this machine alone."""
-    controls = Blueprint("controls", __name__)
-
-    @controls.before_request
-    def only_from_here() -> Response | None:
-        here = ipaddress.ip_address(request.remote_addr or "0.0.0.0").is_loopback  # noqa: S104 - stands for an unknown caller
-        return None if here else Response(status=403)
-
-    @controls.get("/calls")
-    def calls() -> Response:
-        return jsonify(dict(world.calls))
-
-    @controls.delete("/calls")
-    def forget_calls() -> Response:
-        world.calls.clear()
-        return Response(status=204)
-
-    @controls.get("/faults")
-    def faults() -> Response:
-        return jsonify(faults=world.faults.as_json(), kinds=KINDS)
-
-    @controls.post("/faults")
-    def add_fault() -> Response:
-        try:
-            fault = world.faults.add(**from_json(request.get_json()))
-        except (TypeError, ValueError, AttributeError) as problem:
-            return _error(400, str(problem))
-        return jsonify(fault.as_json())
-
-    @controls.delete("/faults")
-    def clear_faults() -> Response:
-        world.faults.clear()
-        return Response(status=204)
+    controls = kit.controls(world.faults, world.calls)
 
     @controls.post("/analyses")
     def analyse() -> Response:

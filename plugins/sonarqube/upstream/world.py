@@ -10,10 +10,18 @@ from functools import cached_property, partial
 from typing import Self
 
 from core import clock
-from plugins.sonarqube.upstream.faults import Faults
+from core.testing.faults import Faults
 
 #: the end of all generated history; fixed, so that two processes hold the same world
 TODAY = clock.from_iso("2026-11-13T17:20:00Z")
+#: what it can do wrong beside what any service can
+KINDS = {
+    "empty_page": "leaves the list of the answer empty, with the total unchanged",
+    "drift": "lets the pages after the first begin one record later, as when an issue was closed meanwhile and another one opened",
+    "no_projects": "lists no project at all",
+    "vanish": "removes the project ``what`` for good",
+    "revoke": "revokes the token of the request for good",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +193,7 @@ class World:
     rules: dict[str, Rule]
     flavour: Flavour = Flavour()
     tokens: dict[str, Token] = field(default_factory=dict)
-    faults: Faults = field(default_factory=Faults)
+    faults: Faults = field(default_factory=lambda: Faults(KINDS))
     calls: Counter[str] = field(default_factory=Counter)
     webhooks: dict[str, dict[str, str]] = field(default_factory=dict)
     deliveries: list[dict[str, object]] = field(default_factory=list)

@@ -120,6 +120,6 @@ def test_a_source_without_projects_gives_an_empty_catalog(pull_of):
 
 def test_a_project_that_vanishes_while_it_is_listed_fails_the_catalog(pull_of):
     held = World.of(branched("a"), branched("b"))
-    held.faults.add("vanish", path="project_branches/list", project="b", after=1)
+    held.faults.add("vanish", path="project_branches/list", what="b", after=1)
     with pytest.raises(NotThere):
         list(pull_of(held).catalog())

@@ -21,7 +21,6 @@ from core.http.upstream import UpstreamPolicy
 from core.testing.connector_kit import check_cut_short
 from plugins.sonarqube.connector import SonarConnector
 from plugins.sonarqube.upstream import TODAY, Flavour, Hotspot, Issue, Project, Token, World, create_app
-from plugins.sonarqube.upstream.faults import Faults, from_json
 from plugins.sonarqube.upstream.rules import RULES
 from tests.servers import LOOPBACK
 
@@ -43,7 +42,7 @@ def world() -> World:
     ({"kind": "status", "status": 503}, UpstreamUnavailable), ({"kind": "status", "status": 429}, UpstreamUnavailable),
     ({"kind": "html"}, UpstreamUnavailable), ({"kind": "cut"}, AnswerInvalid), ({"kind": "cut_json"}, AnswerInvalid),
     ({"kind": "empty_page"}, PullIncomplete), ({"kind": "drift"}, PullIncomplete),
-    ({"kind": "vanish", "project": PROJECT}, PullIncomplete),
+    ({"kind": "vanish", "what": PROJECT}, PullIncomplete),
 ])
 def test_whatever_goes_wrong_on_the_second_page_ends_the_pull_with_its_name(pull_of, findings_of, world, fault, failure):
     world.faults.add(path="issues/search", after=1, **fault)
@@ -63,7 +62,7 @@ def test_a_project_that_vanishes_between_two_windows_is_not_complete(pull_of, fi
     issues = [Issue(f"{number:05}", "java:S5542", impacts=(("SECURITY", "HIGH"),), message="Fix it.", created=TODAY - number * 1000)
               for number in range(10_100)]
     world.projects[PROJECT] = Project.holding(PROJECT, issues, organization="acme")
-    world.faults.add("vanish", path="issues/search", project=PROJECT, after=22)
+    world.faults.add("vanish", path="issues/search", what=PROJECT, after=22)
     with pytest.raises((PullIncomplete, NotThere)):
         findings_of(pull_of(world), PROJECT)
     assert world.calls["issues/search"] > 22
@@ -146,19 +145,3 @@ def test_a_cloud_that_is_too_busy(pull_of, findings_of, world):
     world.faults.add("status", path="issues/search", status=429)
     with pytest.raises(UpstreamUnavailable):
         findings_of(pull_of(world), PROJECT)
-
-
-def test_a_fault_counts_only_the_calls_that_concern_it():
-    faults = Faults()
-    fault = faults.add("html", path="issues/search", project="p", after=1, times=1)
-    asked = [("rules/search", "p"), ("issues/search", "q"), ("issues/search", "p"), ("issues/search", "p"), ("issues/search", "p")]
-    assert [bool(faults.striking(path, {project})) for path, project in asked] == [False, False, False, True, False]
-    assert fault.seen == 3
-    faults.clear()
-    assert faults.as_json() == []
-
-
-@pytest.mark.parametrize("body", [{"kind": "no-such"}, {}, {"kind": "html", "after": "x"}])
-def test_a_fault_that_cannot_be_is_refused(body):
-    with pytest.raises(ValueError):
-        Faults().add(**from_json(body))

@@ -330,7 +330,7 @@ def test_a_world_of_any_size():
 def test_faults_and_counts_over_http(sonar):
     served = sonar(world())
     control = f"{served.url}/_standin"
-    made = requests.post(f"{control}/faults", timeout=5, json={"kind": "status", "path": "/api/issues/search", "status": 429,
+    made = requests.post(f"{control}/faults", timeout=5, json={"kind": "status", "path": "issues/search", "status": 429,
                                                                "retryAfter": 7, "fromCall": 2, "times": 1}).json()
     assert (made["after"], made["times"]) == (1, 1)
     answers = [served.get("issues/search", components="acme:billing") for _ in range(3)]
