@@ -29,7 +29,7 @@ from core.findings.routes import verdicts_blp as verdicts
 from core.hooks.manager import Plugins
 from core.hooks.mounting import mount
 from core.hooks.routes import blp as plugins_blp
-from core.http import cookies, docs, health, observe, security, teapot
+from core.http import bodies, cookies, docs, health, observe, security, teapot
 from core.http.surfaces import install_error_answers, register_blueprint
 from core.imports.routes import blp as imports
 from core.jobs.queue import JobQueue
@@ -106,6 +106,7 @@ def _install(app: Flask, settings: Settings) -> None:
     observe.install(app)
     security.install(app, settings)
     cookies.install(app, settings)
+    bodies.install(app)
     install_error_answers(app)
     app.teardown_request(_give_connection_back)
 

@@ -47,6 +47,10 @@ class NotFound(StockadeError):
     status, code = 404, "NotFound"
 
 
+class NoSuchCustomer(NotFound):
+    """There is no such customer"""
+
+
 class Conflict(StockadeError):
     """The request does not fit the present state."""
 

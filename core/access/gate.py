@@ -54,7 +54,7 @@ from core import logs
 from core.access import principals, scopes, tokens
 from core.access.reach import reach_of
 from core.audit import origin
-from core.errors import BadRequest, Forbidden, NotFound, Unauthorized
+from core.errors import BadRequest, Forbidden, NoSuchCustomer, Unauthorized
 from core.http import cookies, csrf
 from core.http.access import AccessRule, CustomerFrom, Principal, current_principal
 from core.people import sessions
@@ -212,7 +212,7 @@ def _from_path(principal: Principal, customer_id: str) -> str:
         raise Forbidden
     status = _status_of(customer_id)
     if status is None:
-        raise NotFound("There is no such customer")
+        raise NoSuchCustomer
     if status != "active" and not principal.is_msp:
         raise Forbidden
     return customer_id

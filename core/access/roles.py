@@ -1,7 +1,7 @@
 """Roles: what people make of permission nodes. Each belongs to the whole deployment; where it is held is a grant's matter."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -53,7 +53,7 @@ def named(identifiers: Sequence[str], reach: Reach) -> list[Role]:
     return list({known[name].id: known[name] for name in identifiers}.values())
 
 
-def create(maker: Principal, *, title: str, moniker: str, permissions: Iterable[str], registry: NodeRegistry) -> Role:
+def create(maker: Principal, *, title: str, moniker: str, permissions: Sequence[str], registry: NodeRegistry) -> Role:
     """Make a role.
 
     :raises Conflict: when the moniker is another role's; upper and lower case are one.
@@ -61,7 +61,7 @@ def create(maker: Principal, *, title: str, moniker: str, permissions: Iterable[
     :raises Forbidden: when the maker does not hold a permission everywhere.
     """
     nodes, moment = _each_once(permissions), clock.now()
-    _check_nodes(nodes, registry)
+    _check_nodes(nodes, permissions, registry)
     refuse_more_than_held(maker, nodes, None)
     with _telling_taken_monikers(), one_at_a_time():
         role = Role.create(id=new_id(ID_PREFIX), moniker=moniker, name=title, nodes=nodes, created_at=moment, updated_at=moment)
@@ -70,7 +70,7 @@ def create(maker: Principal, *, title: str, moniker: str, permissions: Iterable[
 
 
 def change(editor: Principal, identifier: str, registry: NodeRegistry, *, title: str | None = None, moniker: str | None = None,
-           permissions: Iterable[str] | None = None) -> Role:
+           permissions: Sequence[str] | None = None) -> Role:
     """Change what is given; ``permissions`` replaces all of them. Refusals as in ``create``, for what is added.
 
     :raises Conflict: also for a shipped role, or when the last administrator would be none any more.
@@ -78,17 +78,18 @@ def change(editor: Principal, identifier: str, registry: NodeRegistry, *, title:
     with _editing():
         role = _own(identifier)
         nodes = role.nodes if permissions is None else _each_once(permissions)
-        return _write(editor, role, registry, {"name": title or role.name, "moniker": moniker or role.moniker, "nodes": nodes})
+        facts = {"name": title or role.name, "moniker": moniker or role.moniker, "nodes": nodes}
+        return _write(editor, role, registry, facts, permissions or ())
 
 
-def add_nodes(editor: Principal, identifier: str, permissions: Iterable[str], registry: NodeRegistry) -> Role:
+def add_nodes(editor: Principal, identifier: str, permissions: Sequence[str], registry: NodeRegistry) -> Role:
     """Let a role gather these permissions too; refusals as in ``change``."""
     with _editing():
         role = _own(identifier)
-        return _write(editor, role, registry, {"nodes": _each_once([*role.nodes, *permissions])})
+        return _write(editor, role, registry, {"nodes": _each_once([*role.nodes, *permissions])}, permissions)
 
 
-def remove_nodes(editor: Principal, identifier: str, permissions: Iterable[str], registry: NodeRegistry) -> Role:
+def remove_nodes(editor: Principal, identifier: str, permissions: Sequence[str], registry: NodeRegistry) -> Role:
     """Take permissions out of a role; those that it does not have are passed over."""
     with _editing():
         role, gone = _own(identifier), set(permissions)
@@ -106,13 +107,13 @@ def delete(editor: Principal, identifier: str) -> Role:
     return role
 
 
-def _write(editor: Principal, role: Role, registry: NodeRegistry, facts: dict[str, Any]) -> Role:
+def _write(editor: Principal, role: Role, registry: NodeRegistry, facts: dict[str, Any], given: Sequence[str] = ()) -> Role:
     changed = {name: value for name, value in facts.items() if getattr(role, name) != value}
     if not changed:
         return role
     nodes = changed.get("nodes", role.nodes)
     added, removed = [node for node in nodes if node not in role.nodes], [node for node in role.nodes if node not in nodes]
-    _check_nodes(added, registry)
+    _check_nodes(added, given, registry)
     refuse_more_than_held(editor, added, None)
     Role.update(**changed, updated_at=clock.now()).where(Role.id == role.id).execute()
     words = {"name": "title", "moniker": "moniker"}
@@ -145,13 +146,15 @@ def _is_called(identifier: str) -> Any:
     return (Role.id == identifier) | (Role.moniker == identifier)
 
 
-def _check_nodes(nodes: Iterable[str], registry: NodeRegistry) -> None:
-    unknown = [f"{node[:_LONGEST_SHOWN]} does not exist." for node in nodes if not registry.covers(node)]
+def _check_nodes(nodes: Collection[str], given: Sequence[str], registry: NodeRegistry) -> None:
+    """Refuse those that do not exist, at their places among the given ones."""
+    unknown = {place: [f"{node[:_LONGEST_SHOWN]} does not exist."] for place, node in enumerate(given)
+               if node in nodes and not registry.covers(node)}
     if unknown:
         raise BadRequest("There is no such permission", details={"permissions": unknown})
 
 
-def _each_once(nodes: Iterable[str]) -> list[str]:
+def _each_once(nodes: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(nodes))
 
 

@@ -185,7 +185,7 @@ def create_type(body: dict[str, Any]) -> TypeDefinition:
                         fields=body["definitions"], actor=current_principal().actor)
 
 
-@types_blp.get("/<identifier>")
+@types_blp.get("/<path:identifier>")
 @requires("credential_type.fetch", customer=CustomerFrom.ANY)
 @v1.answers(types_blp, schemas.CredentialTypeSchema, "Credential Type Fetched Successfully!")
 def get_type(identifier: str) -> dict[str, Any]:

@@ -1,3 +1,5 @@
+from typing import Any
+
 from marshmallow import fields, validate
 
 from core.credentials.types import MOST_FIELDS
@@ -10,6 +12,13 @@ _NOTES = validate.Length(max=10_000)
 _ID = validate.Length(1, 64)
 _FIELD_ID = validate.Regexp(r"[A-Za-z0-9_.-]{1,64}\Z", error="Must be 1 to 64 letters, digits, dots, dashes or underscores.")
 _ICON = validate.And(validate.Length(max=2000), validate.Regexp(r"https?://\S+\Z", error="Must be an http or https address."))
+
+
+class _Icon(fields.String):
+    """The address of a picture; null or an empty text for none."""
+
+    def deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
+        return super().deserialize(None if value == "" else value, *args, **kwargs)
 
 
 class FieldDefinitionSchema(CamelSchema):
@@ -163,7 +172,7 @@ class ChangedTypeSchema(CamelSchema):
 class NewTypeSchema(CamelSchema):
     name = LineStr(required=True, validate=_NAME)
     permission_scope = fields.String(required=True, validate=validate.Length(1, 150))
-    icon = fields.String(load_default=None, allow_none=True, validate=_ICON)
+    icon = _Icon(load_default=None, allow_none=True, validate=_ICON)
     definitions = fields.List(fields.Nested(FieldDefinitionSchema), required=True, data_key="fields",
                               validate=validate.Length(max=MOST_FIELDS))
 
@@ -173,7 +182,7 @@ class TypeChangesSchema(CamelSchema):
 
     name = LineStr(validate=_NAME)
     permission_scope = fields.String(validate=validate.Length(1, 150))
-    icon = fields.String(allow_none=True, validate=_ICON)
+    icon = _Icon(allow_none=True, validate=_ICON)
     definitions = fields.List(fields.Nested(FieldDefinitionSchema), data_key="fields", validate=validate.Length(max=MOST_FIELDS))
 
 

@@ -24,7 +24,8 @@ _NOT_VALID = "The request is not valid"
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """A value that a request gives to a field; None or an empty one takes the field's value away."""
+    """A value that a request gives to a field. An empty one takes the field's value away, and so does None unless the field is secure:
+    those are shown as null, and what is sent back as it was shown stays as it is."""
 
     field_id: str
     value: str | None
@@ -256,10 +257,11 @@ def _checked(type: TypeDefinition, given: Sequence[Given], stored: Mapping[str, 
     checked: dict[str, str | None] = {}
     ids = [one.field_id for one in given]
     for number, one in enumerate(given):
-        fault = _fault(type.field(one.field_id), one, stored, is_repeated=one.field_id in ids[:number])
+        field = type.field(one.field_id)
+        fault = _fault(field, one, stored, is_repeated=one.field_id in ids[:number])
         if fault:
             faults[number] = fault
-        elif not _is_unchanged(one, stored):
+        elif not _is_unchanged(field, one, stored):
             checked[one.field_id] = one.value or None
     if is_whole:
         faults |= {field.id: ["Field is required"] for field in type.fields
@@ -274,10 +276,12 @@ def _fault(field: FieldDefinition | None, one: Given, stored: Mapping[str, value
         return {"fieldId": ["The credential's type has no such field."]}
     if is_repeated:
         return {"fieldId": ["The field is given twice."]}
+    if _is_unchanged(field, one, stored):
+        return None
     if not one.value:
         return {"value": ["Field is required"]} if field.required else None
     if field.secure and _is_box(one.value):
-        return None if _is_unchanged(one, stored) else {"value": ["This is an encrypted value of elsewhere, or of before; send the value."]}
+        return {"value": ["This is an encrypted value of elsewhere, or of before; send the value."]}
     fault = fault_in(field.value_type, one.value)
     return {"value": [fault]} if fault else None
 
@@ -290,9 +294,12 @@ def _is_box(text: str) -> bool:
     return True
 
 
-def _is_unchanged(one: Given, stored: Mapping[str, values.Stored]) -> bool:
+def _is_unchanged(field: FieldDefinition | None, one: Given, stored: Mapping[str, values.Stored]) -> bool:
+    """Whether a secure value is sent back as some answer showed it: as null, or encrypted."""
     kept = stored.get(one.field_id)
-    return kept is not None and kept.sealed is not None and one.value == seal.armored(kept.sealed)
+    if field is None or kept is None or kept.sealed is None:
+        return False
+    return one.value == seal.armored(kept.sealed) or one.value is None and field.secure
 
 
 def _write(keyring: Keyring, credential: Credential, type: TypeDefinition, checked: Mapping[str, str | None], actor: str,

@@ -23,7 +23,7 @@ from werkzeug.http import HTTP_STATUS_CODES
 
 from core import __version__
 from core.db.database import told
-from core.errors import BadRequest, Forbidden, NotFound, StockadeError, Unauthorized, Unavailable
+from core.errors import BadRequest, Forbidden, NoSuchCustomer, NotFound, StockadeError, Unauthorized, Unavailable
 from core.http.schemas import IsoInstant
 
 log = logging.getLogger(__name__)
@@ -49,7 +49,8 @@ def _cvms(refusal: Refusal) -> dict[str, Any]:
 
 def _v1(refusal: Refusal) -> dict[str, Any]:
     """As the document words it: general refusals say no more than their message, particular ones also a code."""
-    if refusal.message in _GENERAL or refusal.status >= 500 and refusal.code == "InternalError":
+    is_of_fields = refusal.status == 400 and bool(refusal.details)  # each fault says more than a message of its own
+    if refusal.message in _GENERAL or is_of_fields or refusal.status >= 500 and refusal.code == "InternalError":
         body: dict[str, Any] = {"status": refusal.status, "message": _GENERAL_OF_V1.get(refusal.status, refusal.message)}
     else:
         body = {"status": refusal.status, "message": refusal.message, "error": refusal.code}
@@ -59,7 +60,7 @@ def _v1(refusal: Refusal) -> dict[str, Any]:
 
 
 _NOT_VALID = "The request is not valid"
-_GENERAL = frozenset({_NOT_VALID, *(kind.__doc__ for kind in (Unauthorized, Forbidden, NotFound)),
+_GENERAL = frozenset({_NOT_VALID, *(kind.__doc__ for kind in (Unauthorized, Forbidden, NotFound, NoSuchCustomer)),
                       *(HTTP_STATUS_CODES[status] for status in (401, 403, 404, 418))})
 _GENERAL_OF_V1 = {400: "Validation error", 401: "Unauthorized", 403: "Insufficient permissions", 404: "Resource not found",
                   500: "Internal server error"}

@@ -1,12 +1,12 @@
 """How the ``/v1`` surface words what goes well: every answer in one envelope, every listing of pages with its place in the whole."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any, TypeVar
 
 from flask_smorest import Blueprint
-from marshmallow import Schema, fields, validate
+from marshmallow import Schema, fields, pre_load, validate
 
 from core.http.schemas import CamelSchema
 
@@ -27,7 +27,15 @@ class PaginationSchema(CamelSchema):
     listed_records = fields.Integer(required=True)
 
 
-class RowArgs(CamelSchema):
+class QueryArgs(CamelSchema):
+    """Query parameters. One without a value, as a form with empty inputs sends it, is as good as none."""
+
+    @pre_load
+    def leave_out_empty_ones(self, asked: Mapping[str, Any], **_: Any) -> dict[str, Any]:
+        return {name: asked[name] for name in asked if asked[name] != ""}
+
+
+class RowArgs(QueryArgs):
     """Query parameters of a listing in numbered pages; subclass it to add filters. ``rpp`` is the records per page."""
 
     page = fields.Integer(load_default=1, validate=validate.Range(1, _MOST_PAGES))

@@ -2,7 +2,9 @@
 
 import os
 import secrets
-from collections.abc import Mapping, Sequence
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from core.runtime import ports
@@ -16,18 +18,25 @@ _CLIENT_ID = "66666666-7777-4888-9999-aaaaaaaaaaaa"
 _PORTS = range(41900, 42000)
 
 
-def environ_for(given: Mapping[str, str]) -> dict[str, str]:
+def environ_for(given: Mapping[str, str], home: Path) -> dict[str, str]:
     """The variables that make the stand-in the demo's provider; none when a provider is configured already."""
     from core.testing.openid.world import NORTHWIND
 
     if any(name.startswith(f"{PREFIX}OIDC_") for name in given):
         return {}
-    port = next(filter(ports.is_free, _PORTS), None)
+    port = next(filter(ports.is_free, _in_turn(home)), None)
     if port is None:
         return {}
     values = {"CLIENT_ID": _CLIENT_ID, "CLIENT_SECRET": secrets.token_urlsafe(24), "TENANT": NORTHWIND,
               "AUTHORITY": f"http://127.0.0.1:{port}"}
     return {f"{PREFIX}OIDC_MICROSOFT_{name}": value for name, value in values.items()}
+
+
+def _in_turn(home: Path) -> Iterator[int]:
+    """All ports, from one on that the folder decides: the stand-in listens a second later, and of two demos that start at once each would
+    find the same first one free."""
+    first = zlib.crc32(str(home.resolve()).encode())
+    return (_PORTS[(first + number) % len(_PORTS)] for number in range(len(_PORTS)))
 
 
 def is_ours(settings: Settings) -> bool:

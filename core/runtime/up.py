@@ -53,7 +53,7 @@ def up(home: Home, wanted: Wanted, given: Mapping[str, str]) -> int:
         # Opened before the web server starts, which finds the requests that came meanwhile, also when it is started again.
         listener = held.enter_context(listen(wanted.host, wanted.port))
         is_key_new = home.ensure_master_key()
-        environ = home.environ({**given, **demo_sign_in.environ_for(given)} if wanted.demo else given)
+        environ = home.environ({**given, **demo_sign_in.environ_for(given, home.folder)} if wanted.demo else given)
         redis = None if given.get(PREFIX + "REDIS_URL") or given.get(PREFIX + "REDIS_URL_FILE") else embedded_redis.prepare(home.redis)
         settings = load(environ)
         with _needing_no_earlier_key(home, is_key_new):

@@ -12,7 +12,7 @@ from core.audit import record
 from core.audit.many import Happening, record_many
 from core.db import atomic, is_unique_violation
 from core.db.bulk import bulk_insert, bulk_update, rows_by_key
-from core.errors import BadRequest, Conflict, NotFound
+from core.errors import BadRequest, Conflict, NoSuchCustomer
 from core.ids import new_id
 from core.tenancy import searching
 from core.tenancy.models import Customer
@@ -61,7 +61,7 @@ def get(customer_id: str) -> Customer:
     """
     customer = find(customer_id)
     if customer is None:
-        raise NotFound("There is no such customer")
+        raise NoSuchCustomer
     return customer
 
 

@@ -3,7 +3,7 @@
 from marshmallow import fields, validate
 
 from core.http.schemas import CamelSchema, IsoInstant, LineStr, SafeStr
-from core.http.v1 import RowArgs
+from core.http.v1 import QueryArgs, RowArgs
 
 _LONGEST_SEARCH = 200
 
@@ -13,7 +13,7 @@ class CompanyArgs(RowArgs):
         "description": "Only companies whose name or identifier holds this text, however it is written"})
 
 
-class OneCompanyArgs(CamelSchema):
+class OneCompanyArgs(QueryArgs):
     include_address = fields.Boolean(load_default=False)
 
 

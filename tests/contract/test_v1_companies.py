@@ -71,7 +71,7 @@ def test_configurations(admin, holding, acme):
 @pytest.mark.parametrize("more", ["", "/configurations"])
 def test_a_company_that_does_not_exist_is_404(admin, acme, more):
     answer = admin.get(f"/v1/company/companies/ckx0{more}")
-    assert (answer.status_code, answer.get_json()["status"], answer.get_json()["successful"]) == (404, 404, False)
+    assert (answer.status_code, answer.get_json()) == (404, {"status": 404, "message": "Resource not found", "successful": False})
 
 
 def test_bad_parameters_are_told_as_the_document_does(admin, acme):
@@ -79,6 +79,12 @@ def test_bad_parameters_are_told_as_the_document_does(admin, acme):
         answer = admin.get(f"/v1/company/companies?{asked}")
         assert (answer.status_code, answer.get_json()["message"]) == (400, "Validation error")
         assert answer.get_json()["errors"][0]["path"] in (["page"], ["rpp"])
+
+
+def test_a_parameter_without_a_value_is_as_good_as_none(admin, acme):
+    plain = admin.get("/v1/company/companies").get_json()
+    assert admin.get("/v1/company/companies?page=&rpp=&search=").get_json() == plain
+    assert admin.get(f"/v1/company/companies/{acme.id}?includeAddress=").get_json()["data"]["cw_Data"] == {}
 
 
 @pytest.mark.parametrize("path", ["", "/1", "/1/configurations"])

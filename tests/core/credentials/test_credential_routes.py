@@ -78,10 +78,20 @@ def test_putting_fields_keeps_those_that_are_not_named_and_asks_for_required_one
 
 def test_an_optional_value_is_taken_away_by_an_empty_one(vault, acme):
     credential = vault.make(vault.make_type(), acme, address="192.0.2.1", seed="abc")
-    assert vault.put(credential, address="", seed=None).status_code == 200
+    assert vault.put(credential, address=None, seed="").status_code == 200
     assert vault.plain(credential)["address"] is None
     assert vault.secure(credential) == {"password": "s3cret"}
     assert vault.data("GET", f"/credentials/{credential}/secure-values/seed") == {"fieldId": "seed", "value": None}
+
+
+def test_null_which_secure_values_are_shown_as_leaves_them_as_they_are(vault, acme):
+    type_id = vault.make_type()
+    credential = vault.make(type_id, acme, seed="abc")
+    assert vault.put(credential, password=None, seed=None).status_code == 200
+    assert vault.secure(credential) == {"password": "s3cret", "seed": "abc"}
+    sent = {"name": "x", "typeId": type_id, "companyId": acme.id, "fields": [{"fieldId": "login", "value": "ada"},
+                                                                             {"fieldId": "password", "value": None}]}
+    assert faults(vault.ask("POST", "/credentials", json=sent)) == {("fields", 1, "value"): "Field is required"}
 
 
 @pytest.mark.parametrize("value", ["päss\nwörd 🐟\ttab", " spaces around ", "v2.1.AAAA", "{}", "x" * 60_000])
