@@ -19,6 +19,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -50,6 +51,14 @@ def eventually(holds: Callable[[], Any], *, within: float = 20.0, every: float =
         assert time.monotonic() < give_up, f"not so within {within} s: {holds}"
         time.sleep(every)
     return answer
+
+
+def eventually_waits(thread: threading.Thread) -> None:
+    """Returns once somebody waits for a lock on PostgreSQL, which is that thread when it is alone, or the thread has ended. SQLite
+    does not tell who waits, and has whoever writes wait for the whole transaction."""
+    if database_face.is_postgres():
+        asked = "SELECT COUNT(*) FROM pg_locks WHERE NOT granted"  # pg_stat_activity stays the same within a transaction
+        eventually(lambda: not thread.is_alive() or database_face.db.execute_sql(asked).fetchone()[0])
 
 
 # -- PostgreSQL -------------------------------------------------------------------------------------------------------------

@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from core.access.administrators import one_at_a_time
 from core.access.models import Role, RoleGrant
 from core.access.service import grant_role
-from core.db import atomic
 from core.errors import Conflict
 from core.http.access import Principal
 from core.people import service as people
@@ -54,7 +54,7 @@ def add_member(giver: Principal, customer_id: str, *, email: str, role: str, set
     :raises Conflict: when the account exists already, in this customer or (for portal users) at all, or comes with a password.
     :raises Forbidden: when the giver does not hold what the role gathers.
     """
-    with atomic():
+    with one_at_a_time():
         user = people.find_by_email(email)
         if user is None:
             user = people.add(email, actor=giver.actor, settings=settings, name=name, password=password)

@@ -10,7 +10,7 @@ from redis.exceptions import RedisError
 from core import audit, clock
 from core.connections.jobs import EXECUTE_IMPORT, EXECUTE_RUN
 from core.connections.models import IMPORT, UNFINISHED, Connection, Run, RunChange
-from core.db import atomic, is_unique_violation
+from core.db import atomic, is_postgres, is_unique_violation
 from core.deployment import Deployment
 from core.errors import Conflict, NotFound
 from core.ids import new_id
@@ -18,6 +18,7 @@ from core.scope import Scope
 
 log = logging.getLogger(__name__)
 MOST_ATTEMPTS = 5
+_TRIES = 3  # of finding either no unfinished run or one to join, while one after the other ends
 
 
 def request_sync(deployment: Deployment, connection: Connection, *, trigger: str, requested_by: str,
@@ -26,12 +27,13 @@ def request_sync(deployment: Deployment, connection: Connection, *, trigger: str
 
     :param asset_keys: the assets to sync; None for everything. Keys that come while a run is under way are synced after it.
     """
-    run = recorded(connection.customer_id, connection.id, connection.source, trigger=trigger, requested_by=requested_by,
-                   asset_keys=list(asset_keys) if asset_keys else None)
-    if run is None:
-        run = _joined(connection, asset_keys)
-    enqueue(deployment, run)
-    return run
+    for _ in range(_TRIES):
+        run = recorded(connection.customer_id, connection.id, connection.source, trigger=trigger, requested_by=requested_by,
+                       asset_keys=list(asset_keys) if asset_keys else None) or _joined(connection, asset_keys)
+        if run is not None:
+            enqueue(deployment, run)
+            return run
+    raise Conflict("Syncs of this connection come and go; ask again")
 
 
 def recorded(customer_id: str, connection_id: str, source: str, *, trigger: str, requested_by: str,
@@ -50,13 +52,12 @@ def recorded(customer_id: str, connection_id: str, source: str, *, trigger: str,
         return None
 
 
-def _joined(connection: Connection, asset_keys: Sequence[str] | None) -> Run:
-    """The unfinished run that refused ours; assets named meanwhile are noted on it, to be synced next."""
+def _joined(connection: Connection, asset_keys: Sequence[str] | None) -> Run | None:
+    """The unfinished run that refused ours; assets named meanwhile are noted on it, to be synced next. None when it ended just now."""
     with atomic():
-        run = Run.select().where(Run.connection_id == connection.id, Run.state.in_(UNFINISHED)).get_or_none()
-        if run is None:  # it ended in this very moment
-            raise Conflict("A sync of this connection just ended; ask again")
-        if asset_keys:
+        query = Run.select().where(Run.connection_id == connection.id, Run.state.in_(UNFINISHED))
+        run: Run | None = (query.for_update() if is_postgres() and asset_keys else query).first()  # nobody else notes or ends it meanwhile
+        if run is not None and asset_keys:
             run.follow_up = sorted({*(run.follow_up or ()), *asset_keys})
             Run.update(follow_up=run.follow_up).where(Run.id == run.id).execute()
     return run

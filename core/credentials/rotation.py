@@ -17,6 +17,7 @@ from core.credentials.models import Credential, DataKey, MasterKeyCheck, PastVal
 from core.credentials.seal import Key
 from core.db import atomic, is_postgres, is_unique_violation
 from core.db.bulk import bulk_update
+from core.db.traces import leaving_no_trace
 from core.errors import Conflict
 
 BATCH = 1000  # values that are sealed anew in one transaction
@@ -189,6 +190,7 @@ def _seal_past_anew(keyring: Keyring, newest: Mapping[str, int], customer_id: st
             rows = [(*row[:4], bytes(row[4])) for row in _of(PastValue, query, customer_id).order_by(PastValue.id).limit(BATCH).tuples()]
             if not rows:
                 return
+            _hold_credentials({row[2] for row in rows})
             anew = _anew(keyring, newest, [((row[0], row[4]), row[1:4], row[4]) for row in rows])
             bulk_update(PastValue, ("id", "sealed"), [(*row, box) for row, box in anew], update=("sealed",))
         after = rows[-1][0]
@@ -220,7 +222,7 @@ def _drop_earlier_keys(newest: Mapping[str, int]) -> dict[str, int]:
     customers = sorted(newest)
     for start in range(0, len(customers), _KEYS_AT_ONCE):
         some = customers[start:start + _KEYS_AT_ONCE]
-        with atomic():
+        with leaving_no_trace(), atomic():
             query = DataKey.select(DataKey.customer_id, DataKey.version).where(DataKey.customer_id.in_(some)).order_by(
                 DataKey.customer_id, DataKey.version)
             # Waits for those who seal under such a key; who comes later finds the newer one.

@@ -2,12 +2,12 @@ from typing import Any
 
 from marshmallow import fields, validate
 
-from core.credentials.types import MOST_FIELDS
+from core.credentials.types import LONGEST_NAME, MOST_FIELDS
 from core.credentials.value_types import VALUE_TYPES
 from core.http.schemas import CamelSchema, IsoInstant, LineStr, SafeStr
 from core.http.v1 import RowArgs
 
-_NAME = validate.Length(1, 200)
+_NAME = validate.Length(1, LONGEST_NAME)
 _NOTES = validate.Length(max=10_000)
 _ID = validate.Length(1, 64)
 _FIELD_ID = validate.Regexp(r"[A-Za-z0-9_.-]{1,64}\Z", error="Must be 1 to 64 letters, digits, dots, dashes or underscores.")

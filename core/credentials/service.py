@@ -15,6 +15,7 @@ from core.credentials.seal import SealBroken
 from core.credentials.types import FieldDefinition, TypeDefinition
 from core.credentials.value_types import fault_in
 from core.db import atomic, is_postgres
+from core.db.traces import leaving_no_trace
 from core.errors import BadRequest, Conflict, NotFound
 from core.hooks.manager import Plugins
 from core.ids import new_id
@@ -96,7 +97,7 @@ def delete(customer_id: str, credential_id: str, *, actor: str) -> None:
 
 def destroy_customer_key(customer_id: str, *, actor: str) -> None:
     """Destroy all secrets of a customer for good, in this database and in every backup that lacks the key's row."""
-    with atomic():
+    with leaving_no_trace(), atomic():
         DataKey.delete().where(DataKey.customer_id == customer_id).execute()  # waits for those who are sealing under it
         for model in (SealedValue, PastValue):
             model.delete().where(model.customer_id == customer_id).execute()

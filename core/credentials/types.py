@@ -18,7 +18,7 @@ from core.audit import record
 from core.audit.many import Happening, record_many
 from core.credentials import values
 from core.credentials.keyring import Keyring
-from core.credentials.models import Credential, CredentialType, PlainValue, SealedValue
+from core.credentials.models import Credential, CredentialType, PastValue, PlainValue, SealedValue
 from core.db import atomic, is_postgres, is_unique_violation
 from core.db.traces import leaving_no_trace
 from core.errors import BadRequest, Conflict, Forbidden, NotFound
@@ -30,6 +30,7 @@ from core.tenancy.service import name_key
 
 OF_CONNECTION = "connection."
 MOST_FIELDS = 100
+LONGEST_NAME = 200
 _SCOPE = re.compile(r"[A-Za-z][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*")
 _BATCH = 1000
 
@@ -82,7 +83,7 @@ def find(plugins: Plugins, id_or_name: str) -> TypeDefinition:
 
 
 def _by_name(found: Iterable[TypeDefinition], name: str) -> TypeDefinition:
-    key = _key_of(name)
+    key = _key_of(name) if len(name) <= LONGEST_NAME else ""
     named = next((one for one in found if key and _key_of(one.name) == key), None)
     if named is None:
         raise NotFound
@@ -178,6 +179,8 @@ def _migrate(keyring: Keyring, type_id: str, definitions: Sequence[FieldDefiniti
     of_type = Credential.select(Credential.id).where(Credential.type == type_id)
     _refuse_opening(of_type, definitions)
     secure = [field.id for field in definitions if field.secure]
+    if secure:
+        _hide_past_values(type_id, of_type, secure)
     while secure:
         rows = list(PlainValue.select(PlainValue.customer_id, PlainValue.credential, PlainValue.field, PlainValue.value,
                                       PlainValue.updated_at)
@@ -190,6 +193,12 @@ def _migrate(keyring: Keyring, type_id: str, definitions: Sequence[FieldDefiniti
         for field in sorted({row[2] for row in rows}):
             sealed = [row[1] for row in rows if row[2] == field]
             PlainValue.delete().where(PlainValue.field == field, PlainValue.credential.in_(sealed)).execute()
+
+
+def _hide_past_values(type_id: str, of_type: peewee.ModelSelect, secure: Sequence[str]) -> None:
+    """What these fields had before is secret from now on as well, also once they are left out again."""
+    _hold_credentials(type_id)
+    PastValue.update(was_secure=True).where(PastValue.field.in_(secure), PastValue.credential.in_(of_type), ~PastValue.was_secure).execute()
 
 
 def _refuse_opening(of_type: peewee.ModelSelect, definitions: Sequence[FieldDefinition]) -> None:

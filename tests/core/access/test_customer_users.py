@@ -1,14 +1,20 @@
 """The users of a customer over HTTP."""
 
+import threading
+
 import pytest
 
+from core.access import membership
 from core.access import service as access
+from core.access.administrators import one_at_a_time
 from core.access.models import RoleGrant
 from core.audit.models import AuditEvent
+from core.db import db
 from core.people import service as people
 from core.people.models import User
 from core.tenancy.models import Customer
 from tests.factories import PASSWORD, SETTINGS, give_role, make_customer, make_user, signed_in_client
+from tests.servers import eventually_waits
 
 
 def users_of(client, customer: Customer) -> list[str]:
@@ -177,3 +183,23 @@ def test_the_listing_takes_as_many_statements_for_thirty_users_as_for_one(app, s
     with statements() as for_thirty:
         assert len(users_of(admin, customer)) == 30
     assert len(for_one) == len(for_thirty) <= 6
+
+
+def test_who_adds_a_user_and_who_changes_one_at_once_do_not_wait_for_each_other_in_a_ring(app):
+    customer, failures = make_customer(), []
+
+    def add_one() -> None:
+        try:
+            membership.add_member(access.COMMAND, customer.id, email="new@example.test", role="customer_viewer", settings=SETTINGS)
+        except Exception as problem:  # noqa: BLE001 - told by the test's own thread
+            failures.append(problem)
+        finally:
+            db.close()
+
+    adding = threading.Thread(target=add_one)
+    with one_at_a_time():
+        adding.start()
+        eventually_waits(adding)
+        people.change(make_user(), actor="test", name="Changed")
+    adding.join(30)
+    assert (failures, [member.email for member in membership.members_of(customer.id)]) == ([], ["new@example.test"])

@@ -1,6 +1,7 @@
 """What a sync may and may not do to what is stored, on both databases."""
 
 import json
+import threading
 
 import pytest
 
@@ -11,13 +12,14 @@ from core.audit.models import AuditEvent
 from core.connections import engine, runs, service, upkeep
 from core.connections.models import Connection, Run, RunChange
 from core.credentials import service as credentials
-from core.db import db
+from core.db import atomic, db, is_postgres
 from core.errors import Conflict, NotFound
 from core.findings.models import Finding, FindingEvent, Rule
 from core.hooks.contracts import Severity, SourceState, Unmapped
 from core.hooks.failures import AnswerInvalid, LoginRejected, UpstreamUnavailable
 from tests import syncing
 from tests.scripted import finding
+from tests.servers import eventually_waits
 from tests.syncing import living_assets, rollups_are_right, states, sync
 
 
@@ -285,6 +287,20 @@ def test_two_requests_at_once_are_one_run_and_what_a_webhook_named_meanwhile_com
     assert Run.get_by_id(first.id).state == "succeeded"
     after = Run.get(Run.id != first.id)
     assert (after.asset_keys, after.trigger, after.state) == (["shop"], "webhook", "queued")
+
+
+def test_what_two_webhooks_name_at_once_both_comes_next(deployment, connection, world):
+    run = runs.request_sync(deployment, connection, trigger="person", requested_by="anna")
+    webhook = threading.Thread(target=lambda: (
+        runs.request_sync(deployment, connection, trigger="webhook", requested_by="webhook", asset_keys=["shop"]), db.close()))
+    with atomic():  # as another webhook does that is between looking and writing
+        if is_postgres():
+            Run.select().where(Run.id == run.id).for_update().execute()
+        webhook.start()
+        eventually_waits(webhook)
+        Run.update(follow_up=["blog"]).where(Run.id == run.id).execute()
+    webhook.join(30)
+    assert Run.get_by_id(run.id).follow_up == ["blog", "shop"]
 
 
 def test_a_run_is_executed_by_one_worker_only(deployment, connection, world):

@@ -124,6 +124,16 @@ def test_earlier_values_follow_what_a_field_is_now(vault, acme):
     assert (answer.status_code, answer.get_json()["message"]) == (409, "The credential's type has no field login now")
 
 
+def test_what_a_field_had_before_it_became_secure_stays_hidden_when_it_is_left_out(vault, acme):
+    type_id = vault.make_type()
+    credential = vault.make(type_id, acme, login="was plain")
+    vault.put(credential, login="bob")
+    assert [one["value"] for one in vault.history(credential)] == ["was plain"]
+    change(vault, type_id, {**LOGIN, "secure": True}, PASSWORD)
+    change(vault, type_id, PASSWORD)
+    assert [(one["value"], one["secure"]) for one in vault.history(credential)] == [(None, True)]
+
+
 def test_a_renamed_field_keeps_its_values(vault, acme):
     type_id = vault.make_type()
     credential = vault.make(type_id, acme)

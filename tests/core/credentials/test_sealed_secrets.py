@@ -2,6 +2,7 @@
 
 import base64
 import json
+from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -11,6 +12,7 @@ from core.credentials import seal, service
 from core.credentials.keyring import Keyring, MasterKeyWrong, SecretsDestroyed
 from core.credentials.models import Credential, DataKey, MasterKeyCheck, SealedValue
 from core.credentials.seal import Key, SealBroken
+from core.db import db, is_postgres
 from core.errors import NotFound
 
 SECRET = "squ_0123456789abcdef"
@@ -264,3 +266,16 @@ def test_the_master_key_shows_in_no_representation():
 def test_what_is_derived_differs_by_purpose_and_is_the_same_in_every_process(keyring):
     assert len({keyring.derived(purpose) for purpose in ("csrf", "demo", "wrapping")}) == 3
     assert Keyring(b"k" * 32).derived("csrf") == keyring.derived("csrf")
+
+
+def test_what_is_destroyed_is_gone_from_the_file_as_well(keyring):
+    if is_postgres():
+        pytest.skip("PostgreSQL reuses the space of deleted rows in its own time, as docs/operators.md says")
+    db.execute_sql("PRAGMA secure_delete = OFF")  # which some builds of SQLite have on by themselves
+    store(keyring)
+    wrapped, box = DataKey.get(DataKey.customer_id == "cus_a").wrapped.encode(), bytes(SealedValue.get().sealed)
+    path = Path(db.obj.database)
+    assert any(wrapped in one.read_bytes() for one in path.parent.glob(path.name + "*"))
+    service.destroy_customer_key("cus_a", actor="test")
+    db.close_all()
+    assert [one.name for one in path.parent.glob(path.name + "*") if wrapped in one.read_bytes() or box in one.read_bytes()] == []

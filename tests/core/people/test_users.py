@@ -61,6 +61,12 @@ def test_one_address_has_one_user_however_it_is_spelled(spelling):
         add(spelling)
 
 
+def test_folding_an_address_costs_no_more_than_an_address_may():
+    marks = "\u0316\u0301" * 5000  # to bring so many marks in order takes the square of their number
+    assert len(service.email_key(f"a{marks}@example.test")) <= 1000
+    assert service.authenticate(f"a{marks}@example.test", PASSWORD, SETTINGS) is None
+
+
 def test_a_new_password_ends_all_sessions_and_the_lock():
     user = add(password=PASSWORD)
     sessions.begin(user.id, SETTINGS)
