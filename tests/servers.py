@@ -53,12 +53,15 @@ def eventually(holds: Callable[[], Any], *, within: float = 20.0, every: float =
     return answer
 
 
-def eventually_waits(thread: threading.Thread) -> None:
-    """Returns once somebody waits for a lock on PostgreSQL, which is that thread when it is alone, or the thread has ended. SQLite
-    does not tell who waits, and has whoever writes wait for the whole transaction."""
+def eventually_waits(*threads: threading.Thread) -> None:
+    """Returns once each of these threads waits for a lock of PostgreSQL, as long as nobody else does, or has ended. SQLite does not tell
+    who waits; there whoever writes waits for the whole transaction of another."""
+    def waiting() -> int:
+        # pg_stat_activity stays as it is within a transaction
+        return database_face.db.execute_sql("SELECT COUNT(*) FROM pg_locks WHERE NOT granted").fetchone()[0]
+
     if database_face.is_postgres():
-        asked = "SELECT COUNT(*) FROM pg_locks WHERE NOT granted"  # pg_stat_activity stays the same within a transaction
-        eventually(lambda: not thread.is_alive() or database_face.db.execute_sql(asked).fetchone()[0])
+        eventually(lambda: waiting() >= sum(thread.is_alive() for thread in threads))
 
 
 # -- PostgreSQL -------------------------------------------------------------------------------------------------------------

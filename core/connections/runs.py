@@ -58,8 +58,7 @@ def _joined(connection: Connection, asset_keys: Sequence[str] | None) -> Run | N
         query = Run.select().where(Run.connection_id == connection.id, Run.state.in_(UNFINISHED))
         run: Run | None = (query.for_update() if is_postgres() and asset_keys else query).first()  # nobody else notes or ends it meanwhile
         if run is not None and asset_keys:
-            run.follow_up = sorted({*(run.follow_up or ()), *asset_keys})
-            Run.update(follow_up=run.follow_up).where(Run.id == run.id).execute()
+            Run.update(follow_up=sorted({*(run.follow_up or ()), *asset_keys})).where(Run.id == run.id).execute()
     return run
 
 

@@ -6,7 +6,6 @@ from typing import Any
 from core.audit.many import Happening, record_many
 from core.connections import runs
 from core.connections import service as connections
-from core.db import atomic
 from core.deployment import Deployment
 from core.errors import BadRequest, Conflict, NotFound
 from core.http.v1 import NumberedPage
@@ -15,7 +14,7 @@ from core.tenancy import service as tenancy
 from plugins.connectwise.connector import WHOLE, ConnectWiseConnector
 from plugins.connectwise.matching import IGNORED, REASONS, UNLINKED
 from plugins.connectwise.models import CwCompany, CwConfiguration
-from plugins.connectwise.storing import Store
+from plugins.connectwise.storing import Store, linking
 
 _TOLD = {**REASONS, IGNORED: "Somebody said that it is no customer", UNLINKED: "Somebody said that it is not the customer that it was"}
 
@@ -54,7 +53,7 @@ def decide(deployment: Deployment, company_id: str, choice: Choice, *, actor: st
     """
     if sum((choice.link is not None, choice.create, choice.ignore)) != 1 or (choice.name is not None and not choice.create):
         raise BadRequest("The request is not valid", details={"_schema": ["Give exactly one of link, create and ignore."]})
-    with atomic():
+    with linking():
         row = CwCompany.get_or_none(CwCompany.id == company_id)
         if row is None:
             raise NotFound(f"Company with identifier '{company_id}' was not found.", code="CompanyNotFound")
@@ -98,7 +97,7 @@ def unlink(customer_id: str, *, actor: str) -> None:
 
     :raises NotFound: when the customer is no company.
     """
-    with atomic():
+    with linking():
         row = CwCompany.get_or_none(CwCompany.customer_id == customer_id)
         if row is None:
             raise NotFound("This customer is no company of ConnectWise", code="CompanyNotFound")

@@ -4,6 +4,7 @@ number of statements that does not depend on how many there are."""
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,7 @@ from peewee import chunked
 
 from core import clock
 from core.audit.many import Happening, record_many
-from core.db import JsonField, atomic
+from core.db import JsonField, atomic, db, is_postgres
 from core.db.bulk import bulk_update, bulk_upsert, rows_by_key
 from core.hooks.contracts import HouseRun, Removals
 from core.ids import new_id
@@ -26,6 +27,7 @@ from plugins.connectwise.models import CwCompany, CwConfiguration
 BATCH = 1000
 DELETED, GONE, LEFT_OUT = "deleted", "gone", "left_out"
 _MOST_NAMED = 20
+_LOCK_NUMBER = 0x4C494E4B  # "LINK": any number, the same in every process
 _COMPANY = ("id", "tenant", "cw_id", "customer_id", "identifier", "identifier_key", "name", "name_key", "data", "digest", "changed_at",
             "fetched_at", "removed_at", "removed_why", "due_run", "due_why", "review", "candidates")
 _COMPANY_REWRITTEN = ("identifier", "identifier_key", "name", "name_key", "data", "digest", "changed_at", "fetched_at", "removed_at",
@@ -33,6 +35,16 @@ _COMPANY_REWRITTEN = ("identifier", "identifier_key", "name", "name_key", "data"
 _CONFIGURATION = ("customer_id", "tenant", "cw_id", "company_cw_id", "name", "data", "digest", "changed_at", "fetched_at", "removed_at",
                   "due_run")
 _CONFIGURATION_REWRITTEN = _CONFIGURATION[3:]
+
+
+@contextmanager
+def linking() -> Iterator[None]:
+    """A transaction in which nobody else says which customers companies are; SQLite's are one at a time already. Begin it before anything
+    else of the transaction is read or written."""
+    with atomic():
+        if is_postgres():
+            db.execute_sql("SELECT pg_advisory_xact_lock(%s)", (_LOCK_NUMBER,))
+        yield
 
 
 @dataclass(slots=True)
@@ -123,13 +135,23 @@ class Store:
         if not of:
             return []
         matcher, linked = Matcher(self._free_customers(), creates), list[int]()
-        while batch := list(waiting.where(CwCompany.cw_id > last).order_by(CwCompany.cw_id).limit(BATCH)):
-            last, done = batch[-1].cw_id, done + len(batch)
-            with atomic():
-                decisions = {row.id: matcher.decide(candidate) for row, candidate in self._candidates(batch)}
-                linked += self._carry_out(batch, decisions)
+        while True:
+            with linking():
+                batch = list(waiting.where(CwCompany.cw_id > last).order_by(CwCompany.cw_id).limit(BATCH))
+                if not batch:
+                    return linked
+                last, done = batch[-1].cw_id, done + len(batch)
+                decisions = self._without_taken({row.id: matcher.decide(candidate) for row, candidate in self._candidates(batch)})
+                linked += self._carry_out([row for row in batch if row.id in decisions], decisions)
                 run.claim(phase="matching", done=done, of_how_many=of)
-        return linked
+
+    def _without_taken(self, decisions: Mapping[str, Decision]) -> dict[str, Decision]:
+        """Without those that would give away a customer whom a person has linked to another company since the customers were looked at;
+        these companies are decided about again by the next sync."""
+        given = sorted({decision.customer_id for decision in decisions.values() if decision.customer_id is not None})
+        taken = {customer_id for customer_id, removed_at in
+                 rows_by_key(CwCompany, ("customer_id", "removed_at"), {"tenant": self.tenant}, "customer_id", given) if removed_at is None}
+        return {key: decision for key, decision in decisions.items() if decision.customer_id not in taken}
 
     def _waiting(self, only: Sequence[int] | None) -> peewee.ModelSelect:
         query = CwCompany.select(CwCompany.id, CwCompany.cw_id, CwCompany.name, CwCompany.name_key, CwCompany.identifier,

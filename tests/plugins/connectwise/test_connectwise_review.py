@@ -1,13 +1,18 @@
 """The review list: what waits for a person, who may see it, and what comes of the decision."""
 
+import threading
+
 import pytest
 
 from core.audit.models import AuditEvent
 from core.connections.models import Run
+from core.db import atomic, db, is_postgres
 from core.tenancy.models import Customer
 from plugins.connectwise.models import CwCompany
-from tests.factories import make_customer
+from plugins.connectwise.storing import Store
+from tests.factories import make_customer, signed_in_client
 from tests.plugins.connectwise.syncs import configurations, finished, links, reviews, sync
+from tests.servers import eventually_waits
 
 REVIEW = "/v1/company/review"
 
@@ -91,6 +96,52 @@ def test_a_wrong_link_is_taken_back_and_no_sync_makes_it_again(house, admin, wai
     assert "ACME-FW" not in configurations()
     assert admin.get(f"/v1/company/companies/{acme}").get_json()["data"]["cw_CompanyId"] is None
     assert admin.delete(f"/v1/company/companies/{acme}/link").status_code == 404
+
+
+@pytest.mark.parametrize("second", [3, 4], ids=["one company to two customers", "two companies to one customer"])
+def test_of_two_people_who_decide_at_once_one_is_told_that_it_is_too_late(house, waiting, second):
+    other = waiting if second == 4 else make_customer("Other")
+    answers = {}
+
+    def decide(name, cw_id, customer):
+        with house.app_context():
+            answers[name] = signed_in_client(house, "msp_admin").post(f"{REVIEW}/{row_of(cw_id)}", json={"link": customer.id}).status_code
+            db.close()
+
+    threads = [threading.Thread(target=decide, args=args) for args in (("one", 3, waiting), ("two", second, other))]
+    with atomic():
+        if is_postgres():
+            CwCompany.select().where(CwCompany.cw_id == 3).for_update().execute()
+        for thread in threads:
+            thread.start()
+        eventually_waits(*threads)
+    for thread in threads:
+        thread.join(30)
+    assert sorted(answers.values()) == [200, 409]
+    won = answers["one"] == 200
+    assert CwCompany.get(CwCompany.cw_id == (3 if won else second)).customer_id == (waiting if won else other).id
+
+
+def test_what_a_person_says_while_a_sync_matches_stays(house, admin, waiting, world):
+    mine = make_customer("Orca")
+    world.add_company(7, "Orca", "ORCA")
+    looked = []
+
+    def as_the_customers_were_looked_at(event):
+        if looked == ["now"]:
+            looked.append("linked")
+            Store("nordlys", "a person", False, {}).link({row_of(3): (CwCompany.get(CwCompany.cw_id == 3), mine.id)}, "person")
+        elif not looked and "NOT IN" in event.sql and '"name_key"' in event.sql:
+            looked.append("now")
+
+    db.query_hooks.append(as_the_customers_were_looked_at)
+    try:
+        assert sync(house, admin)["state"] == "succeeded"
+    finally:
+        db.query_hooks.remove(as_the_customers_were_looked_at)
+    assert (looked, links()[3], links()[7]) == (["now", "linked"], "Orca", None)
+    sync(house, admin)
+    assert reviews()[7] == "name_taken"
 
 
 def test_only_those_who_hold_the_nodes_everywhere_see_and_decide(holding, waiting):
