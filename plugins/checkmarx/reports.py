@@ -1,19 +1,22 @@
 """Files that Checkmarx wrote, uploaded in place of a pull: the XML of CxSAST, results of Checkmarx One as its API and its command line
-write them, and the JSON of a scan report."""
+write them (also for GitLab), and the JSON of a scan report."""
 
 from collections.abc import Iterator, Mapping
 from functools import partial
+from html import unescape
 from typing import Any
+from urllib.parse import parse_qs
 
 from core import clock
 from core.hooks.contracts import AssetDraft, FindingDraft, ReportFile, RuleDraft, SourceState, Unmapped
 from core.hooks.failures import ReportInvalid
+from core.imports.formats.sarif import moment_of
 from core.imports.json_stream import JsonStream, outline
 from core.imports.limits import MOST_STEPS
 from core.imports.xml_stream import Element, elements, root
 from plugins.checkmarx.engines import query_rule
 from plugins.checkmarx.mapper import PROJECT_KIND, Keys, Origin, natural_key, result_mark, result_to_finding, rule_of
-from plugins.checkmarx.readings import cwe_of, fingerprint, line_of, normal_state, severity_of, without_nothing, words
+from plugins.checkmarx.readings import cwe_of, fingerprint, line_of, normal_state, severity_of, split, without_nothing, words
 
 Record = Mapping[str, Any]
 Drafts = Iterator[AssetDraft | RuleDraft | FindingDraft | Unmapped]
@@ -22,6 +25,10 @@ _ROOT = "CxXMLResults"
 #: the states of CxSAST, which its XML has as numbers
 _STATES = {"0": "TO_VERIFY", "1": "NOT_EXPLOITABLE", "2": "CONFIRMED", "3": "URGENT", "4": "PROPOSED_NOT_EXPLOITABLE"}
 _SCAN_REPORT = ("scanResults", "iacScanResults", "scaScanResults")
+#: what a scan report begins with; its results may stand behind all of its tables
+_REPORT_HEADS = frozenset({"reportType", "executiveSummary", "scanInformation"})
+_DATES = ("firstFoundAt", "foundAt", "created")
+_NOT_READ = {"containerScanResults": "containers", "apiSecScanResults": "APIs"}
 _TYPES = frozenset({"sast", "sca", "kics", "containers", "sca-container", "sscs-secret-detection", "sscs-scorecard"})
 
 
@@ -59,6 +66,10 @@ class CheckmarxOneReport:
             return False
         if any(isinstance(document.get(name), dict) for name in _SCAN_REPORT):
             return True
+        if isinstance(document.get("reportHeader"), dict) and _REPORT_HEADS & set(document):
+            return True
+        if _is_for_gitlab(document):
+            return True
         results = document.get("results")
         if "results" in document and not results:  # an empty list, which the API writes as null
             return bool({"totalCount", "scanID"} & set(document))
@@ -69,7 +80,7 @@ class CheckmarxOneReport:
         with JsonStream(report) as document:
             for name in document.members():
                 kind = document.kind()
-                has_results = has_results or name in ("results", *_SCAN_REPORT)
+                has_results = has_results or name in ("results", "vulnerabilities", *_SCAN_REPORT)
                 if name == "projectName":
                     yield from _project(document.text())
                 elif name == "reportHeader" and kind == "object":
@@ -78,12 +89,16 @@ class CheckmarxOneReport:
                     total = document.value()
                 elif name == "results" and kind == "array":
                     yield from _told(document.each(partial(_result, keys)), rules)
+                elif name == "vulnerabilities" and kind == "array":
+                    yield from _told(document.each(lambda told: _result(keys, _of_gitlab(told))), rules)
                 elif name == "scanResults" and kind == "object":
                     yield from _told(_of_scan(document, keys), rules)
                 elif name == "iacScanResults" and kind == "object":
                     yield from _told(_of_configurations(document, keys), rules)
                 elif name == "scaScanResults" and kind == "object":
                     yield from _told(_of_packages(document, keys), rules)
+                elif name in _NOT_READ and kind == "object":
+                    yield Unmapped(f"Results of {_NOT_READ[name]} are not read from a scan report; send those of the command line")
         if not has_results:
             raise ReportInvalid("The file has no results", "line 1, column 1")
         if total > keys.given:
@@ -92,6 +107,13 @@ class CheckmarxOneReport:
 
 def _is_result(record: Record) -> bool:
     return record.get("type") in _TYPES or ("severity" in record and bool({"similarityId", "similarityID"} & set(record)))
+
+
+def _is_for_gitlab(document: Record) -> bool:
+    """Whether the command line wrote it in the notation that GitLab reads."""
+    scan = document.get("scan")
+    tool = (scan.get("analyzer") or scan.get("scanner")) if isinstance(scan, Mapping) else None
+    return isinstance(tool, Mapping) and str(tool.get("id")).startswith("CxOne")
 
 
 def _project(name: str) -> Iterator[AssetDraft]:
@@ -114,6 +136,9 @@ def _told(drafts: Iterator[FindingDraft], rules: set[str]) -> Iterator[RuleDraft
 def _result(keys: Keys, told: Record) -> FindingDraft:
     record = {**(_of_one_engine(told) if "queryID" in told else told)}
     record["state"] = record.get("state") or "TO_VERIFY"
+    record |= {name: None for name in _DATES if moment_of(record.get(name)) is None}
+    if record["type"] == "sca" and "packageIdentifier" not in (record.get("data") or {}):
+        record["type"] = "sca-container"  # as the API calls them; the command line has both under one name
     return result_to_finding(record, Origin(), keys.key(natural_key(record), result_mark(record)))
 
 
@@ -130,6 +155,21 @@ def _of_one_engine(told: Record) -> dict[str, Any]:
     }
 
 
+def _of_gitlab(told: Record) -> dict[str, Any]:
+    """A result in GitLab's notation as the API would tell it; the notation has no states."""
+    place, name = told.get("location") or {}, told["name"]
+    similarity = next((entry.get("value") for entry in told.get("identifiers") or () if entry.get("type") == "cxOneScan"), None)
+    return {
+        "type": "kics" if str(told.get("category")).endswith("-kics") else "sast",
+        "id": ":".join(map(str, filter(None, (told["id"], similarity)))),
+        "similarityId": similarity,
+        "severity": told["severity"],
+        "description": unescape(str(told.get("description") or "")),
+        "data": {"queryId": name, "queryName": name, "fileName": place.get("file"), "line": place.get("start_line"),
+                 "nodes": [{"fileName": place.get("file"), "line": place.get("start_line")}]},
+    }
+
+
 def _of_scan(document: JsonStream, keys: Keys) -> Iterator[FindingDraft]:
     """``scanResults``: a list of queries, or engines with languages with queries."""
     for name in document.members():
@@ -142,17 +182,26 @@ def _of_scan(document: JsonStream, keys: Keys) -> Iterator[FindingDraft]:
 
 
 def _of_engine(document: JsonStream, keys: Keys) -> Iterator[FindingDraft]:
+    """SAST by language, packages, and configurations by platform."""
     for name in document.members():
-        if name != "languages" or document.kind() != "array":
+        if document.kind() != "array":
             continue
-        for _ in document.items():
-            language = ""
-            for part in document.members():
-                if part == "languageName":
-                    language = document.text()
-                elif part == "queries" and document.kind() == "array":
-                    for found in document.each(partial(_of_query, keys, language)):
-                        yield from found
+        if name == "languages":
+            for _ in document.items():
+                yield from _of_language(document, keys)
+        elif name in ("packages", "results"):
+            for found in document.each(partial(_of_package if name == "packages" else _of_platform, keys)):
+                yield from found
+
+
+def _of_language(document: JsonStream, keys: Keys) -> Iterator[FindingDraft]:
+    language = ""
+    for part in document.members():
+        if part == "languageName":
+            language = document.text()
+        elif part == "queries" and document.kind() == "array":
+            for found in document.each(partial(_of_query, keys, language)):
+                yield from found
 
 
 def _of_query(keys: Keys, language: str, query: Record) -> list[FindingDraft]:
@@ -161,10 +210,12 @@ def _of_query(keys: Keys, language: str, query: Record) -> list[FindingDraft]:
 
 def _of_sast(query: Record, told: Record, language: str) -> dict[str, Any]:
     """A result of a query as the API would tell it."""
-    digest = fingerprint(str(query.get("queryId")), *(f"{node.get('fileName')}:{node.get('line')}" for node in _nodes(told)))
+    nodes = _nodes(told)
+    digest = fingerprint(str(query.get("queryId") or query["queryName"]),
+                         *(f"{node.get('fileName')}:{node.get('line')}:{node.get('column')}:{node.get('name')}" for node in nodes))
     return {
         "type": "sast",
-        "id": told.get("id") or told.get("resultHash") or digest,
+        "id": told.get("id") or told.get("resultHash") or _linked_id(told) or digest,
         "similarityId": told.get("similarityId"),
         "severity": told["severity"],
         "state": told.get("state") or told.get("status"),
@@ -174,16 +225,30 @@ def _of_sast(query: Record, told: Record, language: str) -> dict[str, Any]:
         "foundAt": _instant(told.get("foundDate")),
         "data": {"queryId": query.get("queryId") or query["queryName"], "queryName": query["queryName"],
                  "group": query.get("groupName") or query.get("queryPath"), "resultHash": told.get("resultHash"),
-                 "languageName": language, "nodes": _nodes(told)},
+                 "languageName": language, "nodes": nodes},
         "vulnerabilityDetails": {"cweId": told.get("cweId") or query.get("cweId")},
     }
 
 
 def _nodes(told: Record) -> list[Record]:
-    if told.get("nodes"):
-        return list(told["nodes"])
-    ends = [{"fileName": told.get(f"{end}FileName"), "line": told.get(f"{end}Line")} for end in ("source", "destination")]
-    return [end for end in ends if end["fileName"]]
+    """The path, which some reports begin behind its source, or leave out between its ends."""
+    nodes = list(told.get("nodes") or ())
+    ends: list[Record] = [{"fileName": told.get(f"{end}FileName"), "line": told.get(f"{end}Line"), "name": told.get(f"{end}Node")}
+            for end in ("source", "destination") if told.get(f"{end}FileName")]
+    if not nodes:
+        return ends
+    if ends and told.get("sourceLine") and _spot(ends[0]) != _spot(nodes[0]):
+        return [ends[0], *nodes]
+    return nodes
+
+
+def _spot(node: Record) -> tuple[Any, Any]:
+    return node.get("fileName"), node.get("line")
+
+
+def _linked_id(told: Record) -> str:
+    """The id that the link to a result ends in; some reports have it nowhere else."""
+    return "".join(parse_qs(split(told.get("resultViewerLink")).query.replace("+", "%2B")).get("result-id", ())[:1])
 
 
 def _of_configurations(document: JsonStream, keys: Keys) -> Iterator[FindingDraft]:
@@ -192,6 +257,11 @@ def _of_configurations(document: JsonStream, keys: Keys) -> Iterator[FindingDraf
         if name == "technology" and document.kind() == "array":
             for found in document.each(partial(_of_technology, keys)):
                 yield from found
+
+
+def _of_platform(keys: Keys, platform: Record) -> list[FindingDraft]:
+    """Results of a platform, each of which has its query in itself."""
+    return [_result(keys, _of_kics(platform, told, told)) for told in platform.get("vulnerabilities") or ()]
 
 
 def _of_technology(keys: Keys, technology: Record) -> list[FindingDraft]:
@@ -203,14 +273,15 @@ def _of_kics(technology: Record, query: Record, told: Record) -> dict[str, Any]:
     """A result for a configuration as the API would tell it."""
     return {
         "type": "kics",
-        "id": told.get("id") or fingerprint(str(query["queryName"]), str(told.get("fileName")), str(told.get("actualValue"))),
+        "id": told.get("id") or _linked_id(told) or fingerprint(
+            str(query["queryName"]), str(told.get("fileName")), str(told.get("line")), str(told.get("actualValue"))),
         "similarityId": told.get("similarityId"),
         "severity": told["severity"],
         "state": told.get("state"),
         "status": told.get("status"),
         "description": query.get("description"),
-        "firstFoundAt": _instant(told.get("firstDetectionDate")),
-        "foundAt": _instant(told.get("lastDetectionDate")),
+        "firstFoundAt": _instant(told.get("firstDetectionDate") or told.get("firstFoundDate")),
+        "foundAt": _instant(told.get("lastDetectionDate") or told.get("foundDate")),
         "data": {**told, "queryId": query.get("queryId") or query["queryName"], "queryName": query["queryName"],
                  "group": query.get("category"), "platform": technology.get("name")},
         "vulnerabilityDetails": {"cweId": told.get("cweId") or query.get("cweId")},
@@ -243,6 +314,7 @@ def _of_sca(package: Record, told: Record) -> dict[str, Any]:
         "status": told.get("status"),
         "description": told.get("description"),
         "firstFoundAt": _instant(told.get("firstFoundDate") or told.get("firstFoundAt")),
+        "foundAt": _instant(told.get("foundDate")),
         "data": {"packageIdentifier": f"{manager}-{name}-{version}".strip("-"),
                  "recommendedVersion": told.get("fixVersion") or told.get("recommendedVersion")},
         "vulnerabilityDetails": {"cweId": told.get("cweId") or told.get("cwe"), "cveName": told.get("cveName"),

@@ -25,6 +25,7 @@ _STATES = {"resolved": SourceState.FIXED, "resolved_with_pedigree": SourceState.
            _NOT_AFFECTED: SourceState.FALSE_POSITIVE}
 _CVE = re.compile(r"\bCVE-\d{4}-\d{4,}\b", re.IGNORECASE)
 _CWE = re.compile(r"(?:CWE-)?(\d{1,5})", re.IGNORECASE)
+_METHOD = re.compile(r"CVSSv([2-9])\d?", re.IGNORECASE)
 _LONGEST_TITLE = 200
 _MOST_REFERENCES = 20
 
@@ -321,12 +322,26 @@ def _title(name: str, description: str, component: Component) -> str:
 
 
 def _best_rating(told: Record) -> Record:
-    """That of the database which the vulnerability comes from; else the first that says how severe it is, in a word before in a number."""
+    """That of the database which the vulnerability comes from, else of the one that is named first.
+
+    Of several of one database, as CVSS 2 beside CVSS 3, that which says in a word how severe it is, then the newest method.
+    """
     telling = [rating for rating in told.get("ratings") or () if _word(rating) is not None or _number(rating.get("score")) is not None]
-    ratings = sorted(telling, key=lambda rating: _word(rating) is None)
-    database = (told.get("source") or {}).get("name")
-    own = [rating for rating in ratings if database and (rating.get("source") or {}).get("name") == database]
-    return next(iter([*own, *ratings]), {})
+    by_source: dict[str, list[Record]] = {}
+    for rating in sorted(telling, key=lambda rating: _word(rating) is None):
+        by_source.setdefault(_rated_by(rating), []).append(rating)
+    own = by_source.get(str((told.get("source") or {}).get("name") or ""))
+    return max(own or next(iter(by_source.values()), [{}]), key=lambda rating: (_word(rating) is not None, _newness(rating)))
+
+
+def _rated_by(rating: Record) -> str:
+    return str((rating.get("source") or {}).get("name") or "")
+
+
+def _newness(rating: Record) -> int:
+    """The version of CVSS; 0 for every other method."""
+    found = _METHOD.fullmatch(str(rating.get("method") or ""))
+    return int(found[1]) if found else 0
 
 
 def _severity(rating: Record) -> Severity:

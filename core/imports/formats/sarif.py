@@ -23,6 +23,7 @@ Drafts = Iterator[AssetDraft | RuleDraft | FindingDraft | Unmapped]
 _LEVELS = {"error": Severity.HIGH, "warning": Severity.MEDIUM, "note": Severity.LOW, "none": Severity.INFO}
 _NO_FINDINGS = frozenset({"pass", "notApplicable"})
 _CWE = re.compile(r"\bCWE[-_: ]?0*(\d{1,5})\b", re.IGNORECASE)
+_CWE_PAGE = re.compile(r"//cwe\.mitre\.org/data/definitions/(\d{1,5})\b", re.IGNORECASE)
 _CVE = re.compile(r"\bCVE-\d{4}-\d{4,}\b", re.IGNORECASE)
 _PLACEHOLDER = re.compile(r"\{\{|\}\}|\{(\d{1,3})\}")
 _LINK = re.compile(r"\[((?:[^\[\]\\]|\\.)*)\]\([^()\s]*\)")  # [text](target), where a target is a number or an address
@@ -146,6 +147,8 @@ def read(report: ReportFile, dialect: Dialect) -> Drafts:
             if name == "runs":
                 for number in document.items():
                     yield from _results(document, runs[number], dialect, repeated)
+    if not runs:
+        yield Unmapped("The report has no runs: no tool looked for anything")
 
 
 # -- the first walk: everything but the results ---------------------------------------------------------------------------------
@@ -224,14 +227,15 @@ def _rule(told: Record) -> tuple[Rule, str]:
     tags = [str(tag) for tag in facts.get("tags") or ()]
     short, full = _text(told.get("shortDescription")), _text(told.get("fullDescription"))
     targets = [link.get("target") or {} for link in told.get("relationships") or ()]
-    words = [str(told["id"]), told.get("name") or "", short, full, *tags]
+    ids = " ".join(map(str, [told["id"], *(told.get("deprecatedIds") or ()), told.get("name") or "", *tags]))
+    cwe = _distinct([*_cwe_of(tags), *_cwe_of(_listed(facts.get("cwe"))), *filter(None, map(_cwe_of_reference, targets))])
     rule = Rule(
         id=str(told["id"]),
         title=_line(short or told.get("name") or full),
         level=(told.get("defaultConfiguration") or {}).get("level") or "",
         score=_score(facts.get("security-severity")),
-        cwe=_distinct([*_cwe_of(tags), *_cwe_of(_listed(facts.get("cwe"))), *filter(None, map(_cwe_of_reference, targets))]),
-        cve=_distinct(found.upper() for found in _CVE.findall(" ".join(words))),
+        cwe=cwe or _distinct(int(number) for number in _CWE_PAGE.findall(told.get("helpUri") or "")),
+        cve=_cve_of(ids, short, full),
         tags=tuple(tags[:_MOST_KEPT]),
         url=told.get("helpUri") or "",
         messages=_messages(told.get("messageStrings")),
@@ -290,7 +294,7 @@ def _finding(result: Record, run: Run, dialect: Dialect, repeated: dict[int, int
         rule=_rule_key(component, rule_id) if rule_id else "",
         description=_description(message, result, run),
         cwe=_distinct([*_cwe_of_result(result, facts, run), *rule.cwe]),
-        cve=_distinct([*(found.upper() for found in _CVE.findall(f"{rule_id} {message}")), *rule.cve]),
+        cve=_cve_of(rule_id) or rule.cve or _cve_of(message),
         path=path,
         line=line,
         url=result.get("hostedViewerUri") or "",
@@ -316,10 +320,11 @@ def _rule_of(result: Record, run: Run) -> tuple[Component, Rule]:
     told = result.get("rule") or {}
     where = (told.get("toolComponent") or {}).get("index")
     component = run.extensions[where] if isinstance(where, int) and 0 <= where < len(run.extensions) else run.driver
-    index = told.get("index", result.get("ruleIndex"))
+    index, rule_id = told.get("index", result.get("ruleIndex")), _rule_id(result)
     if isinstance(index, int) and 0 <= index < len(component.rules):
-        return component, component.rules[index]
-    rule_id = _rule_id(result)
+        indexed = component.rules[index]
+        if not rule_id or rule_id == indexed.id or rule_id not in component.by_id:  # reports that were put together keep stale indexes
+            return component, indexed
     for candidate in (component, run.driver, *run.extensions):
         known = candidate.by_id.get(rule_id) or candidate.by_id.get(rule_id.rpartition("/")[0])
         if known is not None:
@@ -503,6 +508,12 @@ def named_index(reference: Record) -> int | None:
 
 def _cwe_of(texts: Iterable[str]) -> list[int]:
     return [int(number) for text in texts for number in _CWE.findall(text)]
+
+
+def _cve_of(*texts: str) -> tuple[str, ...]:
+    """Those of the first text that names any: what stands further behind may be said of other ones."""
+    found = next(filter(None, map(_CVE.findall, texts)), [])
+    return _distinct(name.upper() for name in found)
 
 
 def _listed(value: Any) -> list[str]:

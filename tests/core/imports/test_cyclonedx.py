@@ -73,8 +73,13 @@ def test_a_new_version_with_the_same_weakness_has_a_second_chance():
     ([{"severity": "unknown"}], Severity.MEDIUM),
     ([{"severity": "unknown", "source": {"name": "NVD"}}, {"severity": "high", "source": {"name": "RH"}}], Severity.HIGH),
     ([{"score": 9.9, "source": {"name": "RH"}}, {"severity": "low", "source": {"name": "GHSA"}}], Severity.LOW),
+    ([{"severity": "low", "method": "OWASP"}, {"severity": "critical", "method": "CVSSv31"}, {"severity": "medium", "method": "CVSSv2"}],
+     Severity.CRITICAL),
+    ([{"severity": "high", "method": "CVSSv3"}, {"severity": "medium", "method": "CVSSv4"}], Severity.MEDIUM),
+    ([{"severity": "critical"}, {"score": 5.0, "method": "CVSSv31"}], Severity.CRITICAL),
+    ([{"severity": "low", "source": {"name": "GHSA"}}, {"severity": "high", "source": {"name": "RH"}, "method": "CVSSv31"}], Severity.LOW),
 ])
-def test_the_rating_of_the_vulnerabilitys_own_database_counts_else_the_first(ratings, severity):
+def test_the_rating_of_the_vulnerabilitys_own_database_counts_else_the_first_and_of_one_database_the_newest_method(ratings, severity):
     assert one(ratings=ratings, source={"name": "NVD"}).severity is severity
 
 

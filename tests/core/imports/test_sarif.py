@@ -90,14 +90,31 @@ def test_suppressions_and_the_baseline_make_the_state(told, state, status):
     ({"taxa": [{"index": 1, "toolComponent": {"index": 0}}]}, {},
      {"taxonomies": [{"name": "CWE", "taxa": [{"id": "20"}, {"id": "22"}]}]}, (22,)),
     ({"properties": {"cwe": "CWE-1"}}, {"properties": {"tags": ["cwe-2"]}}, {}, (1, 2)),
+    ({}, {"helpUri": "https://cwe.mitre.org/data/definitions/91.html"}, {}, (91,)),
+    ({}, {"helpUri": "https://cwe.mitre.org/data/definitions/20.html", "properties": {"tags": ["CWE-120"]}}, {}, (120,)),
 ])
 def test_weaknesses_are_found_wherever_tools_put_them(told, rule, run, cwe):
     assert one(result(**told), rules=[{"id": "R1", **rule}], **run).cwe == cwe
 
 
-def test_a_cve_in_a_rules_id_or_description_is_known():
-    rules = [{"id": "CVE-2024-12345", "fullDescription": {"text": "also cve-2023-11111"}}]
-    assert one(result(ruleId="CVE-2024-12345"), rules=rules).cve == ("CVE-2024-12345", "CVE-2023-11111")
+@pytest.mark.parametrize(("told", "rule", "cve"), [
+    ({"ruleId": "CVE-2024-12345"}, {"id": "CVE-2024-12345", "fullDescription": {"text": "An incomplete fix of cve-2023-11111"}},
+     ("CVE-2024-12345",)),
+    ({"ruleId": "G-1", "message": {"text": "Worse than CVE-2020-0001"}}, {"id": "G-1", "deprecatedIds": ["CVE-2024-12345"]},
+     ("CVE-2024-12345",)),
+    ({"ruleId": "G-1"}, {"id": "G-1", "shortDescription": {"text": "cve-2024-12345 and CVE-2024-54321"}},
+     ("CVE-2024-12345", "CVE-2024-54321")),
+    ({"ruleId": "BDSA-1 (CVE-2024-12345)"}, {"id": "G-1"}, ("CVE-2024-12345",)),
+    ({"ruleId": "G-1", "message": {"text": "Vulnerability CVE-2024-12345"}}, {"id": "G-1"}, ("CVE-2024-12345",)),
+])
+def test_a_cve_is_that_of_the_rule_and_of_what_is_said_only_where_no_id_names_one(told, rule, cve):
+    assert one(result(**told), rules=[rule]).cve == cve
+
+
+def test_an_index_that_belongs_to_another_rule_than_the_id_is_not_believed():
+    rules = [{"id": "A", "shortDescription": {"text": "first"}}, {"id": "B", "shortDescription": {"text": "second"}}]
+    assert one(result(ruleId="B", ruleIndex=0), rules=rules).title == "second"
+    assert one(result(ruleId="B/sub", ruleIndex=1), rules=rules).title == "second"
 
 
 def test_a_rule_is_found_by_index_by_reference_into_an_extension_and_by_the_beginning_of_its_id():
@@ -273,6 +290,10 @@ def test_addresses_are_told_from_the_root_of_the_sources():
 ], ids=str)
 def test_what_a_result_leaves_out_or_has_as_null_is_no_fault(empty):
     assert one(result(**empty)).created_at is None
+
+
+def test_a_report_without_runs_closes_nothing():
+    assert [type(draft) for draft in drafts_of(PARSER, json.dumps({"version": "2.1.0", "runs": []}))] == [Unmapped]
 
 
 @pytest.mark.parametrize("results", [None, "absent"])

@@ -136,6 +136,20 @@ def test_a_scan_that_found_nothing_is_a_report(told):
     assert drafts_of(ONE, told) == []
 
 
+@pytest.mark.parametrize("date", ["yesterday", "0001-01-01T00:00:00Z", None])
+def test_a_date_that_is_none_is_left_out(date):
+    (finding,) = findings_of(ONE, results(sast(firstFoundAt=date, foundAt=date, created=date)))
+    assert (finding.created_at, finding.updated_at) == (None, None)
+
+
+def test_a_package_of_an_image_goes_by_the_name_of_the_engine_also_where_the_command_line_calls_it_sca():
+    told = {"type": "sca", "id": "CVE-2005-2541", "similarityId": "CVE-2005-2541", "state": "TO_VERIFY", "severity": "HIGH",
+            "data": {"packageName": "tar", "packageVersion": "1.34"}, "vulnerabilityDetails": {"cweId": "NVD-CWE-Other", "cvss": {}}}
+    (finding,) = findings_of(ONE, results(told))
+    assert (finding.source_key, finding.path, finding.category) == ("sca-container:CVE-2005-2541:tar:1.34", "tar 1.34", "container")
+    assert (finding.cve, finding.cwe) == (("CVE-2005-2541",), ())
+
+
 def test_a_page_of_many_closes_nothing():
     told = {"results": [sast()], "totalCount": 2}
     assert isinstance(drafts_of(ONE, json.dumps(told))[-1], Unmapped)
@@ -187,6 +201,61 @@ def test_a_scan_report_may_have_engines_with_languages():
     assert ([finding.source_key for finding in findings][0], findings[0].details["language"], len(findings)) == ("sast:h1", "Java", 2)
 
 
+def test_engines_of_a_scan_report_have_packages_and_platforms_beside_languages():
+    package = {"name": "Npm-bootstrap-3.1.1", "vulnerabilities": [
+        {"id": "h1=", "similarityId": "CVE-2018-14042", "version": "3.1.1", "severity": "MEDIUM", "status": "NEW", "state": "To verify",
+         "cveId": "CVE-2018-14042", "cveName": "CVE-2018-14042", "cwe": "79", "firstFoundDate": "2022-05-06T10:47:54Z"}]}
+    own = {"name": "Maven-com.beust:jcommander-1.72", "vulnerabilities": [
+        {"id": "h2=", "similarityId": "Cx8fd408ac-dd80", "severity": "HIGH", "cveId": "Cx8fd408ac-dd80", "cveName": "", "cwe": "829"}]}
+    chown = {"severity": "LOW", "state": "To verify", "fileName": "/Dockerfile", "queryName": "Chown Flag Exists", "category": "Practice"}
+    platform = {"name": "Dockerfile", "vulnerabilities": [{**chown, "id": "k1", "similarityId": "s1"},
+                                                          {**chown, "id": "k2", "similarityId": "s2"}]}
+    told = {"reportHeader": {"projectName": "Shop"}, "scanResults": {
+        "sca": {"packages": [package, own], "vulnerabilities": {"total": 2}}, "kics": {"results": [platform], "vulnerabilities": {}}}}
+    first, second, third, fourth = findings_of(ONE, json.dumps(told))
+    assert (first.source_key, first.cve, first.cwe, first.path) == (
+        "sca:CVE-2018-14042:Npm-bootstrap-3.1.1", ("CVE-2018-14042",), (79,), "Npm-bootstrap-3.1.1")
+    assert (second.source_key, second.cve, second.severity) == ("sca:Cx8fd408ac-dd80:Maven-com.beust:jcommander-1.72", (), Severity.HIGH)
+    assert (third.source_key, fourth.source_key, third.title, third.path) == ("kics:s1", "kics:s2", "Chown Flag Exists", "/Dockerfile")
+    assert (third.details["platform"], third.details["group"]) == ("Dockerfile", "Practice")
+
+
+def test_results_of_a_scan_report_that_have_no_ids_are_told_apart_by_their_links_and_by_their_paths():
+    told = {"severity": "High", "state": "To Verify", "sourceFileName": "/a.kt", "sourceLine": 69, "sourceNode": "s",
+            "destinationFileName": "/b.kt", "destinationLine": 9, "nodes": []}
+    linked = [{**told, "resultViewerLink": f"https://cx.example/p/s/sast?result-id={name}"} for name in ("3BD%2FLS%3D", "a+b=")]
+    other = {**told, "nodes": [{"fileName": "/a.kt", "line": 71, "node": "t"}]}
+    queries = [{"queryId": "", "queryName": name, "cweId": 79, "vulnerabilities": [*linked, told, other]} for name in ("XSS", "SSRF")]
+    findings = findings_of(ONE, json.dumps({"scanResults": {"resultsList": queries}}))
+    assert [finding.source_key for finding in findings[:2]] == ["sast:3BD/LS=", "sast:a+b="]
+    assert len({finding.source_key for finding in [*findings[2:4], *findings[6:]]}) == 4
+    assert {(finding.path, finding.line, finding.cwe) for finding in findings} == {("/a.kt", 69, (79,))}
+
+
+def test_a_scan_report_is_known_by_its_head_and_tells_which_engines_are_left_out():
+    long = {"reportHeader": {"projectName": "Shop"}, "reportType": "scan", "languageOverview": ["x" * 100_000], **SCAN_REPORT}
+    assert len(findings_of(ONE, json.dumps(long))) == 4
+    nothing = {"reportHeader": {"projectName": "Shop"}, "reportType": "scan", "scanResults": None, "containerScanResults": None}
+    assert list(assets_of(ONE, json.dumps(nothing))) == ["Shop"]
+    drafts = drafts_of(ONE, json.dumps({**nothing, "containerScanResults": {"totalResults": 4}}))
+    assert isinstance(drafts[-1], Unmapped)
+
+
+def test_the_notation_of_gitlab_is_read_when_checkmarx_wrote_it():
+    told = {"id": "Client_DOM_XSS:/a.ts:744", "category": "Checkmarx-sast", "name": "Client_DOM_XSS", "severity": "Info",
+            "description": "The &#34;method&#34;", "cve": "Client_DOM_XSS:/a.ts:744", "location": {"file": "/a.ts", "start_line": 744},
+            "identifiers": [{"type": "cxOneScan", "name": "CxOne Scan", "value": "836714351"}]}
+    report = {"scan": {"analyzer": {"id": "CxOne-SAST"}, "type": "sast"}, "version": "15.0.0", "vulnerabilities": [told, {
+        **told, "category": "Checkmarx-kics", "identifiers": []}]}
+    first, second = findings_of(ONE, json.dumps(report))
+    assert (first.source_key, first.severity, first.path, first.line, first.cve) == (
+        "sast:Client_DOM_XSS:/a.ts:744:836714351", Severity.INFO, "/a.ts", 744, ())
+    assert (first.title, first.state) == ("Client DOM XSS", SourceState.OPEN)
+    assert first.description.startswith('The "method"')
+    assert (second.category, second.path, second.line) == ("iac", "/a.ts", 744)
+    assert not ONE.recognises(json.dumps({**report, "scan": {"analyzer": {"id": "semgrep"}}}).encode())
+
+
 def test_a_section_that_cannot_be_read_refuses_the_whole_report():
     strange = {"scaScanResults": {"packages": [{"packageName": "x", "vulnerabilities": [{"title": "?"}]}]}}
     assert refusal_of(ONE, json.dumps({**SCAN_REPORT, **strange})).place.startswith("/scaScanResults/packages/0")
@@ -194,7 +263,6 @@ def test_a_section_that_cannot_be_read_refuses_the_whole_report():
 
 @pytest.mark.parametrize(("record", "place"), [
     ({"severity": "HIGH", "similarityId": "1"}, "/results/0"), (sast(severity="AWFUL"), "/results/0"), (sast(data={}), "/results/0"),
-    (sast(firstFoundAt="yesterday"), "/results/0"),
 ])
 def test_what_is_not_sound_in_a_json_is_refused_by_its_place(record, place):
     assert refusal_of(ONE, results(record)).place.startswith(place)
