@@ -37,9 +37,10 @@ class Plan:
     def sentence(self) -> str:
         """For the person who decides."""
         if self.catalog_is_empty:
-            return f"The source's catalog came back empty; going on would remove all {self.prunes} assets with {self.closes} open findings"
-        return (f"This would close {self.closes} of {self.findings_there} findings and remove {self.prunes} of {self.assets_there} assets; "
-                "approve it if that is right")
+            return (f"The source's catalog came back empty; going on would remove all {self.prunes:,} assets"
+                    f" with {self.closes:,} open findings")
+        return (f"This would close {self.closes:,} of {self.findings_there:,} findings"
+                f" and remove {self.prunes:,} of {self.assets_there:,} assets; approve it if that is right")
 
     def told(self) -> dict[str, Any]:
         return {"closes": self.closes, "prunes": self.prunes, "findingsThere": self.findings_there, "assetsThere": self.assets_there,
@@ -58,7 +59,7 @@ class HousePlan:
 
     def sentence(self) -> str:
         """For the person who decides."""
-        told = " and ".join(f"{one.due} of {one.there} {one.what}" for one in self.removals if one.due)
+        told = " and ".join(f"{one.due:,} of {one.there:,} {one.what}" for one in self.removals if one.due)
         return f"This would mark {told} as removed; approve it if that is right"
 
     def told(self) -> dict[str, Any]:

@@ -53,6 +53,7 @@ class Run(Model):
     source = peewee.CharField(32)
     trigger = peewee.CharField(16)  # person | schedule | webhook | command | import
     requested_by = peewee.CharField(255)
+    file_name = peewee.CharField(200, default="")  # of an import's report, as it was sent; to be read by people, never a path
     asset_keys = JsonField(null=True)  # null: everything; else these assets alone
     state = peewee.CharField(16)  # one of STATES
     phase = peewee.CharField(16, default="")  # reading (an import's) | catalog | findings | closing | done

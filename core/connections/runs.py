@@ -37,12 +37,13 @@ def request_sync(deployment: Deployment, connection: Connection, *, trigger: str
 
 
 def recorded(customer_id: str, connection_id: str, source: str, *, trigger: str, requested_by: str,
-             asset_keys: list[str] | None = None, run_id: str | None = None) -> Run | None:
+             asset_keys: list[str] | None = None, run_id: str | None = None, file_name: str = "") -> Run | None:
     """A new run that waits for a worker; None while one of the same connection is unfinished."""
     try:
         with atomic():
             run = Run.create(id=run_id or new_id("run"), customer_id=customer_id, connection_id=connection_id, source=source,
-                             trigger=trigger, requested_by=requested_by, asset_keys=asset_keys, state="queued", requested_at=clock.now())
+                             trigger=trigger, requested_by=requested_by, file_name=file_name, asset_keys=asset_keys, state="queued",
+                             requested_at=clock.now())
             audit.record("run.requested", actor=requested_by, target=run.id, customer_id=customer_id,
                          details={"source": source, "trigger": trigger, "assets": asset_keys})
             return run

@@ -71,6 +71,7 @@ class RunSchema(CamelSchema):
     state = fields.Str(metadata={"description": ", ".join(STATES)})
     trigger = fields.Str()
     requested_by = fields.Str()
+    file_name = fields.Str(metadata={"description": "Of an imported report, as it was sent; empty when no name was, and for a sync"})
     phase = fields.Str(metadata={"description": "catalog, findings, closing or done"})
     done = fields.Int()
     of = fields.Int(attribute="of_how_many", allow_none=True)

@@ -122,7 +122,7 @@ def _begun(scope: Scope, parser: ReportParser, report: Report, received: Receive
 def _recorded(scope: Scope, parser: ReportParser, report: Report, received: Received, run_id: str | None) -> Run | None:
     with atomic():
         run = runs.recorded(scope.customer_id, owner_id(scope.customer_id, parser.source), parser.source, trigger=IMPORT,
-                            requested_by=received.actor, run_id=run_id)
+                            requested_by=received.actor, run_id=run_id, file_name=received.file_name)
         if run is not None:
             audit.record("report.received", actor=received.actor, target=run.id, customer_id=scope.customer_id, details={
                 "format": parser.format, "file": received.file_name, "size": report.size, "asset": received.request.asset})

@@ -85,6 +85,7 @@ def test_a_report_is_checked_first_and_then_imported(admin: Page, site: Site, wo
     first = admin.locator("[data-import]").first
     expect(first).to_contain_text("SARIF 2.1: Checkout service")
     expect(first).to_contain_text(ADMIN)
+    expect(first.locator(".run-file")).to_have_text("linty.sarif")
     found = Finding.within(scope).where(Finding.path == "src/three.py").get()
     admin.goto(site.url + "/findings?text=three.py")
     admin.locator(".row-link").click()

@@ -220,7 +220,7 @@ function toggle(button) {
 
 function tellLocalTime() {
   for (const time of document.querySelectorAll("time[datetime]")) {
-    time.title = new Date(time.dateTime).toLocaleString(undefined, {dateStyle: "medium", timeStyle: "short"});
+    time.title = new Date(time.dateTime).toLocaleString(undefined, {dateStyle: "medium", timeStyle: "long"});
   }
 }
 

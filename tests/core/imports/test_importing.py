@@ -161,6 +161,15 @@ def test_the_files_name_is_the_asset_when_nobody_says_better(send):
     assert {asset.name for asset in Asset.select()} == {"shop", "SHOP", "com.acme.shop.v2", ".sarif"}
 
 
+def test_the_files_name_is_told_with_its_run_and_never_as_a_path(send, client, headers):
+    names = ["../../etc/builds/semgrep.sarif", "", "a" * 300 + ".sarif"]
+    for name in names:
+        send(sarif("a"), name=name, asset="shop")
+    listed = client.get("/api/imports", headers=headers).get_json()["imports"]
+    assert [run["fileName"] for run in reversed(listed)] == ["semgrep.sarif", "", "a" * 200]
+    assert client.get(f"/api/runs/{listed[-1]['id']}", headers=headers).get_json()["fileName"] == "semgrep.sarif"
+
+
 def test_without_any_name_the_asset_has_to_be_named(send):
     told = send(sarif("a"), expect=400)
     assert "name the asset" in told["error"]
