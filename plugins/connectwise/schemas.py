@@ -50,7 +50,7 @@ class FreshnessSchema(CamelSchema):
 
 
 class OneCompanySchema(CompanySchema, FreshnessSchema):
-    cw_data = fields.Nested(CompanyDataSchema, data_key="cw_Data", required=True, allow_none=True)
+    cw_data = fields.Nested(CompanyDataSchema, data_key="cw_Data", required=True)
     status = fields.String(allow_none=True)
     types = fields.List(fields.String())
     website = fields.String(allow_none=True)

@@ -12,6 +12,7 @@ from plugins.connectwise import live
 from plugins.connectwise.models import CwCompany, CwConfiguration
 
 STORED, LIVE = "stored", "live"
+_NO_ADDRESS = dict.fromkeys(("line1", "line2", "city", "state", "zip", "country"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +33,14 @@ class Shown:
                 "cw_identifier": company.identifier if company else None}
 
     def told(self, *, with_address: bool) -> dict[str, Any]:
-        """What the route of one company tells."""
+        """What the route of one company tells. Clients of the document look into ``cw_Data`` and its address without asking whether there
+        is one, so both are there always; what is not known is null."""
         company = self.company
-        if company is None:
-            return {**self.listed(), "cw_data": None, "source": None, "as_of": None, "status": None, "types": [], "website": None,
-                    "removed_at": None}
-        known = company.data
-        return {**self.listed(), "cw_data": {"address": known.get("address")} if with_address else {}, "source": self.source,
-                "as_of": company.fetched_at, "status": known.get("status") or None, "types": known.get("types") or [],
-                "website": known.get("website") or None, "removed_at": company.removed_at}
+        known: dict[str, Any] = company.data if company else {}
+        data = {"address": _NO_ADDRESS | (known.get("address") or {})} if with_address else {}
+        return {**self.listed(), "cw_data": data, "source": self.source, "as_of": company.fetched_at if company else None,
+                "status": known.get("status") or None, "types": known.get("types") or [], "website": known.get("website") or None,
+                "removed_at": company.removed_at if company else None}
 
 
 def page_of(number: int, size: int, *, search: str, among: Collection[str] | None) -> NumberedPage:

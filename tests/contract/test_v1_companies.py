@@ -49,6 +49,14 @@ def test_a_company_with_its_address(admin, acme):
     assert admin.get(f"/v1/company/companies/{acme.id}?includeAddress=false").get_json()["data"]["cw_Data"] == {}
 
 
+def test_a_customer_who_is_no_company_has_the_documented_shape(admin):
+    customer = make_customer("Globex")
+    told = admin.get(f"/v1/company/companies/{customer.id}").get_json()["data"]
+    assert (told["cw_CompanyId"], told["cw_Identifier"], told["cw_Data"]) == (None, None, {})
+    told = admin.get(f"/v1/company/companies/{customer.id}?includeAddress=true").get_json()["data"]
+    assert told["cw_Data"] == {"address": dict.fromkeys(ADDRESS)}
+
+
 def test_the_address_asks_for_a_node_of_its_own(holding, acme):
     caller = holding("company.fetch")
     assert caller.get(f"/v1/company/companies/{acme.id}").status_code == 200
