@@ -95,7 +95,7 @@ def to_finding(found: Record, tested: Tested, paths: Sequence[str], count: int, 
         fingerprint=_digest("package_vulnerability", found["id"], _name(found)),
         details=_without_nothing({
             "package": _name(found),
-            "version": found.get("version"),
+            "version": _version(found),
             "file": tested.file,
             "paths": list(paths),
             "paths_in_all": count,
@@ -167,8 +167,13 @@ def _name(found: Record) -> str:
 
 
 def _package(found: Record) -> str:
-    version = found.get("version")
+    version = _version(found)
     return f"{_name(found)}@{version}" if version else _name(found)
+
+
+def _version(found: Record) -> str:
+    """Unmanaged packages have it at the end of their names alone: ``https://curl.se|curl@7.58.0``."""
+    return str(found.get("version") or str(found.get("name") or "").rpartition("|")[2].partition("@")[2])
 
 
 def _is_license(found: Record) -> bool:

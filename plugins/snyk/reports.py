@@ -45,7 +45,7 @@ class _Ways:
 
 
 class SnykReport:
-    """``snyk test``, ``snyk container test`` and ``snyk iac test`` with ``--json``: one project, or an array of projects."""
+    """``snyk test``, and those of containers, configurations and unmanaged code, with ``--json``: one project, or an array of them."""
 
     format, title, source = "snyk-cli", "Snyk CLI JSON", "snyk"
 
@@ -57,7 +57,7 @@ class SnykReport:
         if {"ok", "error"} <= set(first):
             return True
         # a scan that found something has a Snyk id in its first record; one that found nothing has its other fields in the head
-        return any(_begins_a_test(first, name) for name in ("vulnerabilities", cli.CONFIGURATION))
+        return _has_unmanaged(first) or any(_begins_a_test(first, name) for name in ("vulnerabilities", cli.CONFIGURATION))
 
     def read(self, report: ReportFile) -> Drafts:
         """Two walks: what a test says of its project stands behind what it found."""
@@ -67,6 +67,12 @@ class SnykReport:
             _each_test(document, lambda _: tests.append(_headed(document, len(tests))))
         with JsonStream(report) as document:
             yield from _each_read(document, tests, is_array)
+
+
+def _has_unmanaged(document: Record) -> bool:
+    """``snyk unmanaged test`` has two other lists before its vulnerabilities."""
+    listed = document.get("issues")
+    return isinstance(listed, list) and bool(listed) and isinstance(listed[0], dict) and {"issueId", "pkgName"} <= set(listed[0])
 
 
 def _begins_a_test(document: Record, name: str) -> bool:

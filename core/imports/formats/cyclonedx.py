@@ -281,7 +281,7 @@ def _package(component: Component, target: Record | None) -> dict[str, Any]:
 
 
 def _scored(rating: Record) -> dict[str, Any]:
-    return {"score": _number(rating.get("score")), "cvss_vector": rating.get("vector"),
+    return {"score": _score(rating), "cvss_vector": rating.get("vector"),
             "scored_by": (rating.get("source") or {}).get("name")}
 
 
@@ -303,7 +303,8 @@ def _name_of(told: Record) -> str:
 
 
 def _versions(target: Record | None) -> list[Record]:
-    return list((target or {}).get("versions") or ())
+    told = (target or {}).get("versions") or ()
+    return [told] if isinstance(told, Mapping) else list(told)
 
 
 def _is_unaffected(target: Record | None) -> bool:
@@ -326,7 +327,7 @@ def _best_rating(told: Record) -> Record:
 
     Of several of one database, as CVSS 2 beside CVSS 3, that which says in a word how severe it is, then the newest method.
     """
-    telling = [rating for rating in told.get("ratings") or () if _word(rating) is not None or _number(rating.get("score")) is not None]
+    telling = [rating for rating in told.get("ratings") or () if _word(rating) is not None or _score(rating) is not None]
     by_source: dict[str, list[Record]] = {}
     for rating in sorted(telling, key=lambda rating: _word(rating) is None):
         by_source.setdefault(_rated_by(rating), []).append(rating)
@@ -336,6 +337,11 @@ def _best_rating(told: Record) -> Record:
 
 def _rated_by(rating: Record) -> str:
     return str((rating.get("source") or {}).get("name") or "")
+
+
+def _score(rating: Record) -> float | None:
+    """That of CVSS; other methods count otherwise, as EPSS tells how likely an attack is."""
+    return _number(rating.get("score")) if _newness(rating) or not rating.get("method") else None
 
 
 def _newness(rating: Record) -> int:
@@ -348,7 +354,7 @@ def _severity(rating: Record) -> Severity:
     known = _word(rating)
     if known is not None:
         return known
-    score = _number(rating.get("score"))
+    score = _score(rating)
     return _UNRATED if score is None else of_score(score)
 
 

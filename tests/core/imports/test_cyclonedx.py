@@ -77,6 +77,8 @@ def test_a_new_version_with_the_same_weakness_has_a_second_chance():
      Severity.CRITICAL),
     ([{"severity": "high", "method": "CVSSv3"}, {"severity": "medium", "method": "CVSSv4"}], Severity.MEDIUM),
     ([{"severity": "critical"}, {"score": 5.0, "method": "CVSSv31"}], Severity.CRITICAL),
+    ([{"score": 0.03, "method": "other", "source": {"name": "FIRST"}}, {"score": 8.2, "method": "CVSSv31"}], Severity.HIGH),
+    ([{"severity": "unknown"}, {"score": 1, "method": "other", "source": {"name": "CISA KEV Catalog"}}], Severity.MEDIUM),
     ([{"severity": "low", "source": {"name": "GHSA"}}, {"severity": "high", "source": {"name": "RH"}, "method": "CVSSv31"}], Severity.LOW),
 ])
 def test_the_rating_of_the_vulnerabilitys_own_database_counts_else_the_first_and_of_one_database_the_newest_method(ratings, severity):
@@ -131,6 +133,11 @@ def test_one_package_in_two_places_is_two_findings_and_keeps_its_keys():
 def test_a_component_whose_versions_are_all_unaffected_is_not_affected(versions, state):
     finding = one(affects=[{"ref": "log", "versions": versions}])
     assert (finding.state, len(finding.details["versions"])) == (state, len(versions))
+
+
+def test_a_lone_version_needs_no_list():
+    finding = one(affects=[{"ref": "log", "versions": {"version": "2.14.1", "status": "unaffected"}}])
+    assert (finding.state, finding.details["versions"]) == (SourceState.FALSE_POSITIVE, ["2.14.1"])
 
 
 @pytest.mark.parametrize(("told", "name"), [

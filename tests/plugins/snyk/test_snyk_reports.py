@@ -67,6 +67,15 @@ def test_paths_that_the_command_line_grouped_are_told_apart():
     assert grouped.details["upgrade_to"] == "a@2"
 
 
+def test_unmanaged_code_has_its_packages_versions_in_their_names():
+    found = vulnerability(packageName="curl", name="https://curl.se|curl@7.58.0", version=None, **{"from": ["https://curl.se|curl@7.58.0"]})
+    told = {"issues": [{"pkgName": "https://curl.se|curl", "pkgVersion": "7.58.0", "issueId": found["id"]}],
+            "issuesData": {found["id"]: {**found, "description": "x" * 100_000}}, "vulnerabilities": [found], "path": "/build/shop"}
+    finding = findings_of(CLI, json.dumps([told]))[0]
+    assert (finding.path, finding.details["package"], finding.details["version"]) == ("curl@7.58.0", "curl", "7.58.0")
+    assert list(assets_of(CLI, json.dumps([told]))) == ["shop"]
+
+
 def test_a_package_of_an_image_is_fixed_in_the_nearest_version():
     finding = one(fixedIn=None, isUpgradable=False, nearestFixedInVersion="1.1.1n-0+deb11u5", upgradePath=[])
     assert (finding.details["fixed_in"], finding.details["fix_available"]) == (["1.1.1n-0+deb11u5"], True)
