@@ -1,5 +1,6 @@
 """The settings form of a connector: its fields as a page shows them, and what a browser sent back."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,7 @@ PREFIX, REMOVE = "settings.", "remove."
 _KINDER = {"Missing data for required field.": "Please fill this in.",
            "Not a valid URL.": "Not a web address. It begins with https:// or http://.",
            "Not a valid integer.": "Not a whole number.", "Not a valid number.": "Not a number."}
+_BETWEEN = re.compile(r"Must be greater than or equal to (\d+) and less than or equal to (\d+)\.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +86,19 @@ def _may_stay_empty(setting: fields.Field) -> bool:
     return not setting.required and _default(setting) == ""
 
 
+def _kinder(sentence: str) -> str:
+    if between := _BETWEEN.fullmatch(sentence):
+        return f"From {between[1]} to {between[2]}."
+    return _KINDER.get(sentence, sentence)
+
+
 def sentences(faults: Any) -> tuple[str, ...]:
     """The sentences among the faults of a field, however deep it is."""
     if isinstance(faults, Mapping):
         return tuple(sentence for value in faults.values() for sentence in sentences(value))
     if isinstance(faults, list | tuple):
         return tuple(sentence for value in faults for sentence in sentences(value))
-    return (_KINDER.get(str(faults), str(faults)),) if faults else ()
+    return (_kinder(str(faults)),) if faults else ()
 
 
 def typed(connector: Connector, form: Mapping[str, str]) -> dict[str, Any]:

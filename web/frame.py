@@ -3,17 +3,21 @@
 from dataclasses import dataclass
 from typing import Any
 
-from flask import Response, g, make_response, render_template, request, url_for
+from flask import Response, current_app, g, make_response, render_template, request, url_for
+from flask.blueprints import BlueprintSetupState
 from werkzeug.routing import BuildError
 
 from core.access.nodes import BUILT_IN_ROLES
+from core.errors import NotFound
 from core.hooks.contracts import Page
 from core.http import csrf
-from core.http.access import Principal
+from core.http.access import CustomerFrom, Principal
 from core.http.addresses import SIGN_IN_PAGE
 from core.http.deployed import deployment, settings
+from core.http.pages import FRAME
 from core.tenancy import service as tenancy
 from core.tenancy.models import Customer
+from web.blueprint import blp
 
 _ROLE_NAMES = {role.moniker: role.name for role in BUILT_IN_ROLES}
 
@@ -66,9 +70,27 @@ class Frame:
 
 def page(template: str, status: int = 200, **facts: Any) -> Response:
     """A whole page, never kept by a browser or proxy since it shows a customer's data."""
-    response = make_response(render_template(f"web/{template}", frame=current_frame(), **facts), status)
+    return _framed(f"web/{template}", status, **facts)
+
+
+def page_of_plugin(template: str, status: int = 200, **facts: Any) -> Response:
+    """The same for a plugin, by the whole name of its template; what ``core.http.pages`` gives."""
+    if not deployment().plugins.is_serving("web"):
+        raise NotFound
+    return _framed(template, status, **facts)
+
+
+def _framed(template: str, status: int, **facts: Any) -> Response:
+    response = make_response(render_template(template, frame=current_frame(), **facts), status)
     response.headers["Cache-Control"] = "no-store"
     return response
+
+
+def _offer(state: BlueprintSetupState) -> None:
+    state.app.extensions[FRAME] = page_of_plugin
+
+
+blp.record(_offer)
 
 
 def csrf_token() -> str:
@@ -93,9 +115,22 @@ def _customer(principal: Principal) -> Customer | None:
     return customer if customer and customer.status == "active" else None
 
 
-def _entries(principal: Principal, customer_id: str | None) -> list[Entry]:
-    pages = deployment().plugins.pages()
-    return [entry for page in pages if principal.holds(page.node, customer_id) and (entry := _entry(page)) is not None]
+def pages_about(source: str) -> list[Entry]:
+    """The pages that plugins have about an integration, as far as the reader may see them."""
+    frame = current_frame()
+    return _entries(frame.principal, frame.customer.id if frame.customer else None, source) if frame else []
+
+
+def _entries(principal: Principal, customer_id: str | None, source: str = "") -> list[Entry]:
+    pages = (page for page in deployment().plugins.pages() if page.source == source)
+    return [entry for page in pages if _is_open(page, principal, customer_id) and (entry := _entry(page)) is not None]
+
+
+def _is_open(entry: Page, principal: Principal, customer_id: str | None) -> bool:
+    """A page that belongs to no customer asks for its nodes everywhere."""
+    rule = getattr(current_app.view_functions.get(entry.endpoint), "access_rule", None)
+    is_of_nobody = rule is not None and rule.customer is CustomerFrom.NONE
+    return principal.holds(entry.node, None if is_of_nobody else customer_id)
 
 
 def _entry(entry: Page) -> Entry | None:

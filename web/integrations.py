@@ -23,7 +23,7 @@ from core.overview.service import group_rows
 from core.scope import HOUSE, Scope
 from web import forms
 from web.blueprint import blp
-from web.frame import page
+from web.frame import page, pages_about
 
 _RUNS_SHOWN = 10
 _INTERVALS = (15, 60, 6 * 60, 12 * 60, 24 * 60, 7 * 24 * 60)
@@ -144,6 +144,7 @@ def _shown(connector: Connector, typed: Typed, status: int = 200) -> Response:
                 history=history, under_way=next((run for run in history if run.state in UNFINISHED), None),
                 held=next((run for run in history if run.state == "held"), None),
                 form=_form(connector, connection, typed) if may_manage else None, outcome=typed.outcome, notice=_notice(),
+                pages=pages_about(connector.source),
                 webhook_url=_webhook_url(connector, connection) if may_manage else "")
 
 

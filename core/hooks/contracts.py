@@ -423,6 +423,7 @@ class Page:
     """An entry of the pages' navigation: ``endpoint`` is a Flask endpoint, ``node`` what one must hold to see it.
 
     :ivar for_administrators: whether the catalogue of permissions lists it among the administrators' pages.
+    :ivar source: the integration on whose page it is found, in place of the navigation.
     """
 
     title: str
@@ -431,6 +432,7 @@ class Page:
     icon: str = ""
     order: int = 100
     for_administrators: bool = False
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)

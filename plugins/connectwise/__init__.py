@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from core import __version__
 from core.hooks import impl
-from core.hooks.contracts import HouseConnector, PermissionNode, PluginManifest, StandIn
+from core.hooks.contracts import HouseConnector, Page, PermissionNode, PluginManifest, StandIn
 from plugins.connectwise.connector import ConnectWiseConnector
 
 if TYPE_CHECKING:
@@ -45,6 +45,13 @@ def register_stand_ins() -> Sequence[StandIn]:
 
 @impl
 def register_blueprints() -> "Sequence[Blueprint]":
+    from plugins.connectwise.pages import blp as pages
     from plugins.connectwise.routes import blp
 
-    return [blp]
+    return [blp, pages]
+
+
+@impl
+def register_pages() -> Sequence[Page]:
+    return [Page("Companies to review", "connectwise.review", "company.review", icon="building", for_administrators=True,
+                 source=ConnectWiseConnector.source)]

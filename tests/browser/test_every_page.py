@@ -18,11 +18,14 @@ from core.ids import finding_public_id
 from core.imports import service as imports
 from core.imports.report import on_disk
 from core.scope import Scope
+from plugins.connectwise.models import CwCompany
+from tests import factories
 from tests.browser.conftest import Watch
 from tests.browser.site import ADMIN, VIEWER, Site, enter, sign_in
 
 PATHS = ("/", "/explain", "/findings", "/findings?state=all", "/findings/decide?about=filter", "/findings/verdicts", "/findings/sla-policy",
-         "/imports", "/integrations", "/integrations/sonarqube", "/customers")
+         "/imports", "/integrations", "/integrations/sonarqube", "/integrations/connectwise",
+         "/integrations/connectwise/review", "/customers")
 
 #: texts whose contrast with what lies behind them is less than WCAG's level AA asks for
 _TOO_FAINT = """() => {
@@ -93,6 +96,8 @@ def lived_in(site: Site) -> list[str]:
     ruled = Finding.within(scope).where(Finding.source == "sonarqube", Finding.status == "open").first()
     rule = Target("rule", source="sonarqube", rule_key=ruled.rule_key)
     verdict_id = verdicts.decide_broadly(scope, rule, Decision(VerdictKind.FALSE_POSITIVE, LONG), actor=ADMIN).verdict_id
+    CwCompany.create(id="cwc_long", tenant="nordlys", cw_id=1, identifier=LONG[:100], identifier_key="", name=LONG, name_key="", digest="",
+                     data={"status": "Active"}, fetched_at=1, review="similar", candidates=[factories.make_customer(LONG).id])
     findings = [f"/findings/{finding_public_id(finding.id)}" for finding in (long, *others, ruled)]
     return [*findings, f"/findings/verdicts/{verdict_id}/end", f"/findings/decide?about=rule&source=csv&rule={LONG}",
             "/findings?due=overdue", f"/findings?asset={long.asset_id}", f"/runs/{held.id}", f"/runs/{failed.id}",

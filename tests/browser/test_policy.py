@@ -65,7 +65,7 @@ def test_what_is_wrong_is_said_at_its_field_and_nothing_is_saved(open_page: Call
     page.get_by_label("Critical, days for the organization").fill("7")
     page.get_by_label("Low, days for the new group").fill("5")
     page.get_by_role("button", name="Save").click()
-    expect(page.locator("#error-days-2-own")).to_contain_text("less than or equal to 3650")
+    expect(page.locator("#error-days-2-own")).to_have_text("From 1 to 3650.")
     expect(page.locator("#error-new-group")).to_have_text("Choose the group.")
     expect(page.get_by_label("Critical, days for the organization")).to_have_value("7")
     assert stored(site) == {}

@@ -160,6 +160,7 @@ SUCCEEDS: dict[tuple[str, str], Sent] = {
     ("DELETE", "/v1/role/<identifier>/permissions"): as_json(permissions=["finding.list"]),
     ("DELETE", "/v1/company/companies/<customer_id>/link"): Sent(),
     ("POST", "/v1/company/review/<review_id>"): Sent({"json": {"ignore": True}}, first=without_customer),
+    ("POST", "/integrations/connectwise/review/<review_id>"): Sent({"data": {"what": "ignore"}}, first=without_customer),
     ("PATCH", "/v1/user/@me"): as_json(name="Changed"),
     ("POST", "/v1/user/@me/tokens"): as_json(name="New"),
     ("DELETE", "/v1/user/@me/tokens/<token_id>"): Sent(client=lambda app, house: signed_in_client(app, user=house.user)),

@@ -202,11 +202,12 @@ def fitting_forms(route: Rule, house: House) -> list[dict[str, Any]]:
     return {
         "/findings/<finding_id>/verdict": [decision, {**decision, "scope": "asset"}],
         "/findings/decide": [{**decision, "about": "asset", "assetId": house.asset_id}],
+        "/integrations/connectwise/review/<review_id>": [{"what": "ignore"}, {"what": "create", "name": "Mine now"}],
     }.get(route.rule, [])
 
 
 def is_page(route: Rule) -> bool:
-    return str(route.endpoint).startswith("web.")
+    return str(route.endpoint).startswith(("web.", "connectwise."))
 
 
 def gathers(role: str, rule: AccessRule) -> bool:
