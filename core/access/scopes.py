@@ -4,9 +4,10 @@
 ``aws.credentials``; so for each action. Types come and go while Stockade runs, so their scopes are kept in a table.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from core.access.models import PermissionScope
+from core.db import db, is_postgres
 from core.hooks.contracts import PermissionNode
 
 #: the node of every type; what follows it is the action
@@ -69,8 +70,14 @@ def has_scopes(node: str) -> bool:
     return node.startswith(EVERY_TYPE + ".")
 
 
-def replace(scopes: set[str]) -> None:
-    """Say which scopes the types have now; inside the transaction that changed a type."""
+def replace(asked: Callable[[], set[str]]) -> None:
+    """Note which scopes the types have now; inside the transaction that changed a type.
+
+    :param asked: looks at the types, once whoever else changes one has ended, or waits.
+    """
+    if is_postgres():
+        db.execute_sql("LOCK TABLE permission_scope IN SHARE ROW EXCLUSIVE MODE")
+    scopes = asked()
     present = {scope for (scope,) in PermissionScope.select(PermissionScope.scope).tuples()}
     if gone := present - scopes:
         PermissionScope.delete().where(PermissionScope.scope.in_(sorted(gone))).execute()

@@ -100,12 +100,12 @@ def refuse_more_than_held(giver: Principal, nodes: Iterable[str], customer_id: s
     if missing:
         raise Forbidden("You cannot give what you do not hold yourself", code=INSUFFICIENT,
                         details={"permissions": [f"You do not hold {node}." for node in missing]})
-    limit = giver.group_limits.get(customer_id) if customer_id is not None else None
-    if limit is not None and to is not None and not _is_limited_to(to, customer_id, limit):
+    limits = {place: groups for place, groups in giver.group_limits.items() if customer_id in (None, place)}
+    if to is not None and not all(_is_limited_to(to, place, groups) for place, groups in limits.items()):
         raise Forbidden("You are limited to asset groups, and cannot give to somebody who is not limited to these", code=INSUFFICIENT)
 
 
-def _is_limited_to(user: User, customer_id: str | None, groups: frozenset[str]) -> bool:
+def _is_limited_to(user: User, customer_id: str, groups: frozenset[str]) -> bool:
     rows = GroupLimit.select(GroupLimit.group_id).where(GroupLimit.user_id == user.id, GroupLimit.customer_id == customer_id).tuples()
     limits = {group_id for (group_id,) in rows}
     return bool(limits) and limits <= groups

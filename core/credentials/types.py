@@ -311,7 +311,7 @@ def _checked_fields(given: Sequence[Mapping[str, Any]]) -> tuple[FieldDefinition
 
 
 def _note_scopes() -> None:
-    scopes.replace({scope for (scope,) in CredentialType.select(CredentialType.permission_scope).distinct().tuples()})
+    scopes.replace(lambda: {scope for (scope,) in CredentialType.select(CredentialType.permission_scope).distinct().tuples()})
 
 
 class _telling_taken_names:  # noqa: N801  reads as a clause

@@ -103,6 +103,8 @@ def told(problem: Exception) -> Exception:
         return StorageFull()
     if "connection" in text and ("refused" in text or "closed" in text or "failed" in text or "terminat" in text):
         return Unavailable("The database is not reachable")
+    if "database is locked" in text or "deadlock detected" in text:
+        return Unavailable("The database is busy; nothing was changed, try again")
     return problem
 
 

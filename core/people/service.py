@@ -175,8 +175,10 @@ def authenticate(email: str, password: str, settings: Settings) -> User | None:
     if user is None or attempt is None or not fits or user.status != "active":
         _note_failure(user, attempt)
         return None
-    User.update(failed_attempts=0, locked_until=None, last_sign_in_at=clock.now()).where(User.id == user.id).execute()
-    return user
+    # He may have been shut out, or been given another password, while this one was looked at.
+    as_before = (User.id == user.id, User.status == "active", User.password_hash == user.password_hash)
+    is_let_in = User.update(failed_attempts=0, locked_until=None, last_sign_in_at=clock.now()).where(*as_before).execute()
+    return user if is_let_in else None
 
 
 def sign_out(token: str) -> None:

@@ -93,11 +93,6 @@ def _refuse_services(user: User) -> None:
         raise BadRequest("A service account cannot sign in; make a token for it")
 
 
-def _refuse_service(user: User) -> None:
-    if user.kind == "service":
-        raise BadRequest("A service account cannot sign in; make a token for it")
-
-
 def _owner(identity: Identity, invitation: str | None, settings: Settings) -> User | None:
     known = UserIdentity.get_or_none(UserIdentity.issuer == identity.issuer, UserIdentity.subject == identity.subject)
     if known is None:

@@ -6,8 +6,9 @@ from flask import after_this_request
 from flask_smorest import Blueprint
 
 from core import clock
+from core.errors import Forbidden
 from core.http import v1
-from core.http.access import CustomerFrom, current_principal, require_also, requires
+from core.http.access import CustomerFrom, current_principal, current_scope, require_also, requires
 from core.http.deployed import deployment
 from plugins.connectwise import reviewing, service
 from plugins.connectwise.schemas import (
@@ -54,6 +55,8 @@ def get_company(wanted: dict[str, Any], customer_id: str) -> dict[str, Any]:
 @v1.answers(blp, ConfigurationsSchema, "Company Configurations Fetched Successfully!")
 def get_configurations(customer_id: str) -> dict[str, Any]:
     """A company's configurations, as ConnectWise has them in this moment; what is stored when it does not answer."""
+    if current_scope().is_limited_to_groups:
+        raise Forbidden("You are limited to some asset groups, and configurations belong to none")
     told = service.fresh_configurations(deployment(), customer_id)
     _say_where_from(told)
     return told

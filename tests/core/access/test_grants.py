@@ -6,7 +6,7 @@ import pytest
 
 from core.access import service as access
 from core.access import tokens
-from core.access.models import ApiToken, Role, RoleGrant
+from core.access.models import ApiToken, GroupLimit, Role, RoleGrant
 from core.access.nodes import BUILT_IN_ROLES, CORE_NODES, NodeRegistry
 from core.access.principals import of_user
 from core.audit.models import AuditEvent
@@ -222,3 +222,13 @@ def test_a_user_with_grants_in_many_places_is_loaded_in_one_statement(statements
         principal = of_user(user)
     assert len(executed) == 1
     assert set(principal.by_customer) == {customer.id for customer in customers}
+
+
+def test_who_is_limited_to_groups_somewhere_gives_everywhere_only_to_those_who_are_limited_there_too():
+    customer, giver, other = make_customer(), make_user("msp_admin"), make_user()
+    GroupLimit.create(customer_id=customer.id, user_id=giver.id, group_id="grp_x")
+    with pytest.raises(Forbidden):
+        access.grant_role(of_user(giver), other, "msp_analyst")
+    GroupLimit.create(customer_id=customer.id, user_id=other.id, group_id="grp_x")
+    access.grant_role(of_user(giver), other, "msp_analyst")
+    assert of_user(other).holds("finding.list")

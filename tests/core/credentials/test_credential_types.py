@@ -1,15 +1,19 @@
 """Types of credentials: what may be made, and what becomes of their credentials when they change."""
 
 import sqlite3
+import threading
 from pathlib import Path
 
 import pytest
 
+from core.access import scopes
 from core.audit.models import AuditEvent
+from core.credentials import types
 from core.credentials.models import Credential, PlainValue, SealedValue
-from core.db import db, is_postgres
+from core.db import atomic, db, is_postgres
 from tests.core.credentials.conftest import VPN_FIELDS
 from tests.core.credentials.test_credential_routes import FORBIDDEN, NOT_FOUND, faults, names, told
+from tests.servers import eventually_waits
 
 LOGIN, ADDRESS, PASSWORD, SEED = VPN_FIELDS
 
@@ -132,6 +136,27 @@ def test_what_a_field_had_before_it_became_secure_stays_hidden_when_it_is_left_o
     change(vault, type_id, {**LOGIN, "secure": True}, PASSWORD)
     change(vault, type_id, PASSWORD)
     assert [(one["value"], one["secure"]) for one in vault.history(credential)] == [(None, True)]
+
+
+def test_a_scope_stays_while_another_type_takes_it_over_at_once(vault, acme):
+    gone = vault.make_type("Old", "shared.credentials")
+    plugins, failures = vault.client.application.extensions["stockade"].plugins, []
+
+    def delete_the_old_one() -> None:
+        try:
+            types.delete(gone, actor="test")
+        except Exception as problem:  # noqa: BLE001 - told by the test's own thread
+            failures.append(problem)
+        finally:
+            db.close()
+
+    deleting = threading.Thread(target=delete_the_old_one)
+    with atomic():
+        types.create(plugins, name="New", permission_scope="shared.credentials", icon=None, fields=[], actor="test")
+        deleting.start()
+        eventually_waits(deleting)
+    deleting.join(30)
+    assert (failures, "shared.credentials" in scopes.in_use()) == ([], True)
 
 
 def test_a_renamed_field_keeps_its_values(vault, acme):

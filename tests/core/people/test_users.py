@@ -1,16 +1,19 @@
 """Users and their passwords, without HTTP."""
 
+import threading
 from dataclasses import replace
 
 import pytest
 
 from core.audit.models import AuditEvent
+from core.db import atomic, db
 from core.errors import BadRequest, Conflict, NotFound
 from core.people import passwords, service, sessions
 from core.people.models import User, UserSession
 from tests.factories import PASSWORD, SETTINGS
+from tests.servers import eventually_waits
 
-pytestmark = pytest.mark.usefixtures("sqlite_database")
+pytestmark = pytest.mark.usefixtures("database")
 
 
 def add(email: str = "ada@example.test", **more) -> User:
@@ -75,6 +78,17 @@ def test_a_new_password_ends_all_sessions_and_the_lock():
     assert UserSession.select().count() == 0
     assert service.authenticate(user.email, "another fine password", SETTINGS) is not None
     assert service.authenticate(user.email, PASSWORD, SETTINGS) is None
+
+
+def test_a_password_that_is_changed_while_it_is_looked_at_lets_nobody_in(database):
+    user, let_in = add(password=PASSWORD), []
+    signing_in = threading.Thread(target=lambda: (let_in.append(service.authenticate(user.email, PASSWORD, SETTINGS)), db.close()))
+    with atomic():
+        service.set_password(user, "another fine password", actor="test", settings=SETTINGS)
+        signing_in.start()
+        eventually_waits(signing_in)
+    signing_in.join(30)
+    assert let_in == [None]
 
 
 def test_expired_sessions_go_when_anybody_signs_in():

@@ -2,8 +2,9 @@
 
 import pytest
 
+from core.access.models import GroupLimit
 from core.tenancy import service as tenancy
-from tests.factories import make_customer
+from tests.factories import make_customer, make_user, signed_in_client
 from tests.plugins.connectwise.conftest import keep_company, keep_configuration
 
 
@@ -64,6 +65,14 @@ def test_an_address_is_shown_only_where_its_node_is_held(holding, customers):
     acme, _, _ = customers
     caller = holding("company.fetch", customer=acme)
     assert caller.get(f"/v1/company/companies/{acme.id}?includeAddress=true").status_code == 403
+
+
+def test_who_is_limited_to_groups_sees_no_configurations(house, customers):
+    user = make_user("msp_admin")
+    GroupLimit.create(customer_id=customers[0].id, user_id=user.id, group_id="grp_x")
+    limited = signed_in_client(house, user=user)
+    told = {customer.id: limited.get(f"/v1/company/companies/{customer.id}/configurations").status_code for customer in customers[:2]}
+    assert told == {customers[0].id: 403, customers[1].id: 200}
 
 
 def test_who_holds_another_node_lists_nothing(holding, customers):
