@@ -40,13 +40,14 @@ class SignInFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """What we need of a discovery document. ``issuer`` may hold ``{tenantid}``."""
+    """What we need of a discovery document. ``issuer`` may hold ``{tenantid}``; ``tells_issuer`` when every answer names it (RFC 9207)."""
 
     issuer: str
     authorization_endpoint: str
     token_endpoint: str
     jwks_uri: str
     takes_secret_in_form: bool
+    tells_issuer: bool = False
 
 
 class OpenIdClient:
@@ -77,13 +78,16 @@ class OpenIdClient:
         return prepare_grant_uri(metadata.authorization_endpoint, self.provider.client_id, "code", redirect_uri, self.provider.scopes,
                                  state, nonce=nonce, **challenge, **more)
 
-    def identity(self, code: str, redirect_uri: str, nonce: str, code_verifier: str) -> Identity:
+    def identity(self, code: str, redirect_uri: str, nonce: str, code_verifier: str, answered_by: str | None = None) -> Identity:
         """Who it is that came back with this code.
 
+        :param answered_by: the issuer that the answer names; None when it names none.
         :raises SignInFailed: when the provider does not take the code, or its ID token is not acceptable.
         """
         try:
             metadata = self._known_metadata()
+            if not _is_answer_of(metadata, answered_by):
+                raise self._failed("is not the one that answered, by what the answer says", "OAuthCallback")
             token = self._redeemed(metadata, code, redirect_uri, code_verifier)
             return checked(token, self.provider, metadata.issuer, self._key, nonce, self._now())
         except ConnectorError as problem:
@@ -132,7 +136,8 @@ class OpenIdClient:
             raise UpstreamRefused(f"its discovery document is of another issuer: {str(issuer)[:200]}")
         for endpoint in endpoints:
             self._refuse_plain(endpoint)
-        return Metadata(issuer, endpoints[0], endpoints[1], endpoints[2], takes_secret_in_form)
+        return Metadata(issuer, endpoints[0], endpoints[1], endpoints[2], takes_secret_in_form,
+                        document.get("authorization_response_iss_parameter_supported") is True)
 
     def _expected_issuers(self) -> set[str]:
         authority = self.provider.authority
@@ -189,3 +194,12 @@ class OpenIdClient:
         upstream = Upstream(f"{parts.scheme}://{parts.netloc}", self._policy, auth=basic,
                             secrets=[text for text in (secret, *(form or {}).values()) if text])
         return upstream.get(path) if form is None else upstream.post_form(path, form)
+
+
+def _is_answer_of(metadata: Metadata, answered_by: str | None) -> bool:
+    """Whether an answer can be this provider's, so that no code that another one gave is handed to it. One of many tenants answers in the
+    name of one of them."""
+    if answered_by is None:
+        return not metadata.tells_issuer
+    beginning, is_of_many, _ = metadata.issuer.partition("{tenantid}")
+    return answered_by.startswith(beginning) if is_of_many else answered_by == metadata.issuer

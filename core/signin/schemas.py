@@ -60,12 +60,13 @@ class CallbackKeySchema(CamelSchema):
 
 
 class RedirectArgs(CamelSchema):
-    """What a provider sends along; further ones (``session_state``, ``iss``, ...) are not looked at."""
+    """What a provider sends along; further ones (``session_state``, ...) are not looked at."""
 
     class Meta:
         unknown = EXCLUDE
 
     code = SafeStr()
     state = SafeStr()
+    iss = SafeStr()
     error = SafeStr()
     error_description = SafeStr(data_key="error_description")

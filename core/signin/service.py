@@ -139,7 +139,7 @@ class SignIn:
             return None, "OAuthCallback"
         try:
             identity = client.identity(said["code"], attempt.redirect_uri, attempts.nonce(self._keyring, state),
-                                       attempts.code_verifier(self._keyring, state))
+                                       attempts.code_verifier(self._keyring, state), said.get("iss"))
         except SignInFailed as problem:
             return None, problem.code
         user = identities.owner(identity, attempt.invitation_digest, self._settings)

@@ -398,6 +398,12 @@ def test_a_code_put_under_another_clients_state_gives_it_nothing(at, world, kari
     assert victim.poll().json()["status"] == 502
 
 
+def test_an_answer_in_the_name_of_another_issuer_gives_a_client_nothing(at, kari):
+    program = Program(at).begin()
+    page = program.browser.get(at_provider(program.uri) + "&iss=https%3A%2F%2Flogin.example.com", timeout=PATIENCE)
+    assert (page.status_code, program.poll().json()["status"]) == (400, 502)
+
+
 def test_a_state_of_a_page_gives_no_client_tokens_and_the_other_way_round(site, at, world, kari):
     visitor = Browser(site)
     visitor.client.get("/")

@@ -522,6 +522,21 @@ def test_its_tokens_are_looked_at_as_closely(realm, world, fault):
     assert User.select().count() == 0
 
 
+@pytest.mark.parametrize(("named", "always_names", "is_believed"), [
+    (None, False, True), (None, True, False), ("own", True, True), ("https://login.example.com", False, False), ("own/", False, False)])
+def test_an_answer_of_another_issuer_is_not_believed(realm, world, provider, named, always_names, is_believed):
+    world.signs_in = "kari"
+    client = realm.extensions["stockade_sign_in"]._providers.client("oidc")
+    client._metadata = (clock.now(), replace(client._known_metadata(), tells_issuer=always_names))
+    visitor = Browser(realm)
+    location = at_provider(visitor.set_out("oidc"))
+    if named is not None:
+        location += "&iss=" + quote(named.replace("own", client.provider.authority), safe="")
+    answer = visitor.come_back(location)
+    assert (urlsplit(answer.headers["Location"]).path == "/") is is_believed
+    assert is_believed or error_of(answer) == "OAuthCallback"
+
+
 def test_a_secret_goes_into_the_header_where_the_provider_wants_it_so(sqlite_database, world, provider):
     world.app.auth_methods = ("client_secret_basic",)
     world.signs_in = "kari"
