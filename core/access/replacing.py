@@ -60,7 +60,8 @@ class Target:
         if not customers and reach.only_customer is not None:
             return reach.only_customer
         if len(customers) != 1:
-            raise BadRequest("Say in which company: the user does not belong to exactly one", details={"companyId": ["Needed here."]})
+            said = "Say in which company: the user does not belong to exactly one"
+            raise BadRequest(said, details={"companyId": [said]})
         return customers.pop()
 
 

@@ -88,7 +88,8 @@ def refuse_misplaced(role: Role, customer_id: str | None) -> None:
     """:raises BadRequest: for a shipped role of customers that is to be held everywhere, or one of MSP staff in a customer."""
     if role.built_in and (role.moniker in CUSTOMER_ROLES) != (customer_id is not None):
         held = "in one customer" if customer_id is None else "everywhere"
-        raise BadRequest(f"The role {role.moniker} is held {held}", details={"role": ["Does not fit here."]})
+        said = f"The role {role.moniker} is held {held}"
+        raise BadRequest(said, details={"role": [said]})
 
 
 def refuse_more_than_held(giver: Principal, nodes: Iterable[str], customer_id: str | None, *, to: User | None = None) -> None:

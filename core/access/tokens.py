@@ -46,7 +46,8 @@ def create(giver: Principal, user: User, *, registry: NodeRegistry, name: str = 
     :raises BadRequest: when a node does not exist or the days are out of bounds.
     """
     if expires_days is not None and not 1 <= expires_days <= LONGEST_DAYS:
-        raise BadRequest(f"A token is valid for 1 to {LONGEST_DAYS} days", details={"expiresInDays": ["Out of bounds."]})
+        said = f"A token is valid for 1 to {LONGEST_DAYS} days"
+        raise BadRequest(said, details={"expiresInDays": [said]})
     if made_with is not None:
         nodes = made_with.nodes if nodes is None else nodes
         customer_id = customer_id or made_with.customer_id

@@ -89,8 +89,8 @@ def add_service(login: str, *, actor: str, name: str = "") -> User:
     :raises BadRequest: when the login is not acceptable.
     """
     if not _SERVICE_LOGIN.fullmatch(login):
-        raise BadRequest("The login of a service account is made of lower-case letters, digits, dots and dashes",
-                         details={"login": ["Not a valid login."]})
+        said = "The login of a service account is made of lower-case letters, digits, dots and dashes"
+        raise BadRequest(said, details={"login": [said]})
     email, moment = login + SERVICE_DOMAIN, clock.now()
     try:
         with atomic():

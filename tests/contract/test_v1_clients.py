@@ -73,6 +73,16 @@ def test_what_does_not_exist_is_told_at_its_place(client):
         assert faults(answer) == {("permissions", 1): "no.such does not exist."}
 
 
+def test_what_a_fault_asks_for_is_told_with_it_and_not_in_a_message_of_its_own(client):
+    newcomer = make_user()
+    assert faults(client.patch(f"/v1/user/users/{newcomer.id}", json={"roles": ["customer_viewer"]})) == {
+        ("companyId",): "Say in which company: the user does not belong to exactly one"}
+    assert faults(client.patch(f"/v1/user/users/{newcomer.id}", json={"roles": ["customer_viewer"], "companyId": None})) == {
+        ("role",): "The role customer_viewer is held in one customer"}
+    assert faults(client.post("/v1/user/service-accounts", json={"login": "CI 1", "roles": ["msp_analyst"]})) == {
+        ("login",): "The login of a service account is made of lower-case letters, digits, dots and dashes"}
+
+
 # -- credentials --------------------------------------------------------------------------------------------------------------
 
 
