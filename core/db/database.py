@@ -20,6 +20,7 @@ _LZ4 = ("SELECT set_config(name, 'lz4', false) FROM pg_settings"
 _BUSY_SECONDS = 30
 _MOST_CONNECTIONS = 96  # above the threads of one web process, so that a thread never waits for a connection
 _STALE_SECONDS = 300
+_LOST = ("refused", "closed", "failed", "terminat", "lost", "timeout", "no connection")  # said of a connection that is gone, or never was
 
 
 def configure(url: str) -> peewee.Database:
@@ -101,7 +102,7 @@ def told(problem: Exception) -> Exception:
     text = str(problem).lower()
     if "disk is full" in text or "no space left" in text or "diskfull" in text or "disk i/o error" in text:
         return StorageFull()
-    if "connection" in text and ("refused" in text or "closed" in text or "failed" in text or "terminat" in text):
+    if "eof detected" in text or ("connection" in text and any(word in text for word in _LOST)):
         return Unavailable("The database is not reachable")
     if "database is locked" in text or "deadlock detected" in text:
         return Unavailable("The database is busy; nothing was changed, try again")

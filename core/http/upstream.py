@@ -8,10 +8,11 @@ import socket
 import ssl
 import threading
 import time
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, quote_plus, urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -37,6 +38,7 @@ from core.logs import redact
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _READ_BLOCK = 64 * 1024
+_LONGEST_SAID = 300  # characters of what a service says of a refusal
 _BODY_ATTEMPTS = 3  # a body cut short is not covered by urllib3's Retry, which ends with the headers
 _RETRIED = frozenset({429, 500, 502, 503, 504})
 _SAFE = frozenset({"GET", "HEAD"})
@@ -85,7 +87,7 @@ class Upstream:
         self.policy = policy
         self.calls = 0
         self.last_headers: Mapping[str, str] = {}
-        self._secrets = tuple(secrets) + tuple((headers or {}).values()) + tuple(auth or ())
+        self._secrets = _as_sent([*secrets, *(headers or {}).values(), *(auth or ())], auth)
         self._pace = _Pace(policy.per_second)
         sent = {"User-Agent": "Stockade", "Accept": "application/json", **(headers or {})}
         self._session = _session(_GuardedAdapter(policy, ca_pem, _SAFE), sent, auth, verify)
@@ -166,7 +168,7 @@ class Upstream:
 
     def _refusal(self, where: str, response: requests.Response, body: str) -> Exception:
         status = response.status_code
-        said = self._clean(_error_text(body))
+        said = self._clean(_error_text(body))[:_LONGEST_SAID]  # cut last: the beginning of a secret would not be known for one
         message = f"{where} answered {status}" + (f": {said}" if said else "")
         if status == 401:
             return LoginRejected(message)
@@ -330,6 +332,12 @@ def _context_trusting(ca_pem: str) -> ssl.SSLContext:
         raise SettingsInvalid("The CA certificates are not readable PEM") from problem
 
 
+def _as_sent(secrets: Sequence[str], auth: tuple[str, str] | None) -> tuple[str, ...]:
+    """The secrets in every form in which a service that repeats what it was sent may show them."""
+    encoded = [b64encode(":".join(auth).encode()).decode()] if auth else []
+    return tuple(dict.fromkeys([*encoded, *secrets, *map(quote_plus, secrets), *(quote(text, safe="") for text in secrets)]))
+
+
 def _refuse_unsendable(credentials: Sequence[str]) -> None:
     if any(not text.isascii() or not text.isprintable() for text in credentials):
         raise SettingsInvalid("The credential holds characters that cannot be sent; it was probably copied with something else")
@@ -368,7 +376,7 @@ def _error_text(body: str) -> str:
     for entry in errors if isinstance(errors, list) else ():
         if isinstance(entry, dict):
             said.append(entry.get("msg") or entry.get("detail") or entry.get("title") or entry.get("message"))
-    return ", ".join(text for text in said if isinstance(text, str) and text)[:300]
+    return ", ".join(text for text in said if isinstance(text, str) and text)
 
 
 def _tls_reason(problem: Exception) -> str:

@@ -3,6 +3,7 @@
 import ipaddress
 import json
 import threading
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -241,6 +242,15 @@ def test_a_credential_that_cannot_be_sent_is_a_matter_of_settings(token):
     with pytest.raises(SettingsInvalid, match="cannot be sent") as caught:
         Upstream("https://host.example", HURRIED, headers={"Authorization": f"Bearer {token}"})
     assert token not in str(caught.value)
+
+
+@pytest.mark.parametrize("echo", [lambda sent: sent.authorization.username, lambda sent: sent.headers["Authorization"].split()[1],
+                                  lambda sent: sent.query_string.decode(), lambda sent: "x" * 280 + sent.authorization.password])
+def test_what_was_sent_is_not_told_in_whichever_form_it_comes_back(echo):
+    with answering(lambda: ({"message": f"no such user {echo(request)}"}, 401)) as url, pytest.raises(LoginRejected) as caught:
+        Upstream(url, HURRIED, auth=("opaque/secret+1", "opaque/secret+2")).get("/", {"key": "opaque/secret+2"})
+    for secret in ("opaque", b64encode(b"opaque/secret+1:opaque/secret+2").decode()):
+        assert secret not in str(caught.value)
 
 
 def test_no_secret_gets_into_a_message():
