@@ -5,18 +5,17 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from html import unescape
 from typing import Any
-from urllib.parse import parse_qs
 
-from core import clock
 from core.hooks.contracts import AssetDraft, FindingDraft, ReportFile, RuleDraft, SourceState, Unmapped
 from core.hooks.failures import ReportInvalid
 from core.imports.formats.sarif import moment_of
 from core.imports.json_stream import JsonStream, outline
 from core.imports.limits import MOST_STEPS
 from core.imports.xml_stream import Element, elements, root
+from plugins.checkmarx import scan_report
 from plugins.checkmarx.engines import query_rule
 from plugins.checkmarx.mapper import PROJECT_KIND, Keys, Origin, natural_key, result_mark, result_to_finding, rule_of
-from plugins.checkmarx.readings import cwe_of, fingerprint, line_of, normal_state, severity_of, split, without_nothing, words
+from plugins.checkmarx.readings import cwe_of, fingerprint, line_of, normal_state, severity_of, without_nothing, words
 
 Record = Mapping[str, Any]
 Drafts = Iterator[AssetDraft | RuleDraft | FindingDraft | Unmapped]
@@ -24,11 +23,11 @@ Drafts = Iterator[AssetDraft | RuleDraft | FindingDraft | Unmapped]
 _ROOT = "CxXMLResults"
 #: the states of CxSAST, which its XML has as numbers
 _STATES = {"0": "TO_VERIFY", "1": "NOT_EXPLOITABLE", "2": "CONFIRMED", "3": "URGENT", "4": "PROPOSED_NOT_EXPLOITABLE"}
-_SCAN_REPORT = ("scanResults", "iacScanResults", "scaScanResults")
+_SCAN_REPORT = {"scanResults": scan_report.of_code, "iacScanResults": scan_report.of_configurations,
+                "scaScanResults": scan_report.of_packages, "containerScanResults": scan_report.of_images}
 #: what a scan report begins with; its results may stand behind all of its tables
 _REPORT_HEADS = frozenset({"reportType", "executiveSummary", "scanInformation"})
 _DATES = ("firstFoundAt", "foundAt", "created")
-_NOT_READ = {"containerScanResults": "containers", "apiSecScanResults": "APIs"}
 _TYPES = frozenset({"sast", "sca", "kics", "containers", "sca-container", "sscs-secret-detection", "sscs-scorecard"})
 
 
@@ -77,6 +76,7 @@ class CheckmarxOneReport:
 
     def read(self, report: ReportFile) -> Drafts:
         keys, rules, has_results, total = Keys(), set[str](), False, 0
+        take = partial(_result, keys)
         with JsonStream(report) as document:
             for name in document.members():
                 kind = document.kind()
@@ -88,17 +88,13 @@ class CheckmarxOneReport:
                 elif name == "totalCount" and kind == "number":
                     total = document.value()
                 elif name == "results" and kind == "array":
-                    yield from _told(document.each(partial(_result, keys)), rules)
+                    yield from _told(document.each(take), rules)
                 elif name == "vulnerabilities" and kind == "array":
-                    yield from _told(document.each(lambda told: _result(keys, _of_gitlab(told))), rules)
-                elif name == "scanResults" and kind == "object":
-                    yield from _told(_of_scan(document, keys), rules)
-                elif name == "iacScanResults" and kind == "object":
-                    yield from _told(_of_configurations(document, keys), rules)
-                elif name == "scaScanResults" and kind == "object":
-                    yield from _told(_of_packages(document, keys), rules)
-                elif name in _NOT_READ and kind == "object":
-                    yield Unmapped(f"Results of {_NOT_READ[name]} are not read from a scan report; send those of the command line")
+                    yield from _told(document.each(lambda told: take(_of_gitlab(told))), rules)
+                elif name in _SCAN_REPORT and kind == "object":
+                    yield from _told(_SCAN_REPORT[name](document, take), rules)
+                elif name == "apiSecScanResults" and kind == "object" and scan_report.has_any(document):
+                    yield Unmapped("Risks of APIs are not read from a scan report")
         if not has_results:
             raise ReportInvalid("The file has no results", "line 1, column 1")
         if total > keys.given:
@@ -168,165 +164,6 @@ def _of_gitlab(told: Record) -> dict[str, Any]:
         "data": {"queryId": name, "queryName": name, "fileName": place.get("file"), "line": place.get("start_line"),
                  "nodes": [{"fileName": place.get("file"), "line": place.get("start_line")}]},
     }
-
-
-def _of_scan(document: JsonStream, keys: Keys) -> Iterator[FindingDraft]:
-    """``scanResults``: a list of queries, or engines with languages with queries."""
-    for name in document.members():
-        kind = document.kind()
-        if name == "resultsList" and kind == "array":
-            for found in document.each(partial(_of_query, keys, "")):
-                yield from found
-        elif kind == "object":
-            yield from _of_engine(document, keys)
-
-
-def _of_engine(document: JsonStream, keys: Keys) -> Iterator[FindingDraft]:
-    """SAST by language, packages, and configurations by platform."""
-    for name in document.members():
-        if document.kind() != "array":
-            continue
-        if name == "languages":
-            for _ in document.items():
-                yield from _of_language(document, keys)
-        elif name in ("packages", "results"):
-            for found in document.each(partial(_of_package if name == "packages" else _of_platform, keys)):
-                yield from found
-
-
-def _of_language(document: JsonStream, keys: Keys) -> Iterator[FindingDraft]:
-    language = ""
-    for part in document.members():
-        if part == "languageName":
-            language = document.text()
-        elif part == "queries" and document.kind() == "array":
-            for found in document.each(partial(_of_query, keys, language)):
-                yield from found
-
-
-def _of_query(keys: Keys, language: str, query: Record) -> list[FindingDraft]:
-    return [_result(keys, _of_sast(query, told, language)) for told in query.get("vulnerabilities") or ()]
-
-
-def _of_sast(query: Record, told: Record, language: str) -> dict[str, Any]:
-    """A result of a query as the API would tell it."""
-    nodes = _nodes(told)
-    digest = fingerprint(str(query.get("queryId") or query["queryName"]),
-                         *(f"{node.get('fileName')}:{node.get('line')}:{node.get('column')}:{node.get('name')}" for node in nodes))
-    return {
-        "type": "sast",
-        "id": told.get("id") or told.get("resultHash") or _linked_id(told) or digest,
-        "similarityId": told.get("similarityId"),
-        "severity": told["severity"],
-        "state": told.get("state") or told.get("status"),
-        "status": told.get("status"),
-        "description": query.get("description"),
-        "firstFoundAt": _instant(told.get("firstFoundDate")),
-        "foundAt": _instant(told.get("foundDate")),
-        "data": {"queryId": query.get("queryId") or query["queryName"], "queryName": query["queryName"],
-                 "group": query.get("groupName") or query.get("queryPath"), "resultHash": told.get("resultHash"),
-                 "languageName": language, "nodes": nodes},
-        "vulnerabilityDetails": {"cweId": told.get("cweId") or query.get("cweId")},
-    }
-
-
-def _nodes(told: Record) -> list[Record]:
-    """The path, which some reports begin behind its source, or leave out between its ends."""
-    nodes = list(told.get("nodes") or ())
-    ends: list[Record] = [{"fileName": told.get(f"{end}FileName"), "line": told.get(f"{end}Line"), "name": told.get(f"{end}Node")}
-            for end in ("source", "destination") if told.get(f"{end}FileName")]
-    if not nodes:
-        return ends
-    if ends and told.get("sourceLine") and _spot(ends[0]) != _spot(nodes[0]):
-        return [ends[0], *nodes]
-    return nodes
-
-
-def _spot(node: Record) -> tuple[Any, Any]:
-    return node.get("fileName"), node.get("line")
-
-
-def _linked_id(told: Record) -> str:
-    """The id that the link to a result ends in; some reports have it nowhere else."""
-    return "".join(parse_qs(split(told.get("resultViewerLink")).query.replace("+", "%2B")).get("result-id", ())[:1])
-
-
-def _of_configurations(document: JsonStream, keys: Keys) -> Iterator[FindingDraft]:
-    """``iacScanResults``: technologies with queries with results."""
-    for name in document.members():
-        if name == "technology" and document.kind() == "array":
-            for found in document.each(partial(_of_technology, keys)):
-                yield from found
-
-
-def _of_platform(keys: Keys, platform: Record) -> list[FindingDraft]:
-    """Results of a platform, each of which has its query in itself."""
-    return [_result(keys, _of_kics(platform, told, told)) for told in platform.get("vulnerabilities") or ()]
-
-
-def _of_technology(keys: Keys, technology: Record) -> list[FindingDraft]:
-    return [_result(keys, _of_kics(technology, query, told)) for query in technology.get("queries") or ()
-            for told in query.get("resultsList") or ()]
-
-
-def _of_kics(technology: Record, query: Record, told: Record) -> dict[str, Any]:
-    """A result for a configuration as the API would tell it."""
-    return {
-        "type": "kics",
-        "id": told.get("id") or _linked_id(told) or fingerprint(
-            str(query["queryName"]), str(told.get("fileName")), str(told.get("line")), str(told.get("actualValue"))),
-        "similarityId": told.get("similarityId"),
-        "severity": told["severity"],
-        "state": told.get("state"),
-        "status": told.get("status"),
-        "description": query.get("description"),
-        "firstFoundAt": _instant(told.get("firstDetectionDate") or told.get("firstFoundDate")),
-        "foundAt": _instant(told.get("lastDetectionDate") or told.get("foundDate")),
-        "data": {**told, "queryId": query.get("queryId") or query["queryName"], "queryName": query["queryName"],
-                 "group": query.get("category"), "platform": technology.get("name")},
-        "vulnerabilityDetails": {"cweId": told.get("cweId") or query.get("cweId")},
-    }
-
-
-def _of_packages(document: JsonStream, keys: Keys) -> Iterator[FindingDraft]:
-    """``scaScanResults``: packages with vulnerabilities."""
-    for name in document.members():
-        if name == "packages" and document.kind() == "array":
-            for found in document.each(partial(_of_package, keys)):
-                yield from found
-
-
-def _of_package(keys: Keys, package: Record) -> list[FindingDraft]:
-    return [_result(keys, _of_sca(package, told)) for told in package.get("vulnerabilities") or ()]
-
-
-def _of_sca(package: Record, told: Record) -> dict[str, Any]:
-    """A vulnerability of a package as the API would tell it."""
-    name, version = package.get("packageName") or package["name"], package.get("packageVersion") or package.get("version") or ""
-    manager = package.get("packageManager") or package.get("packageRepository") or ""
-    advisory = next((told[field] for field in ("cveName", "cveId", "cve", "vulnerabilityId") if told.get(field)), None) or told["id"]
-    return {
-        "type": "sca",
-        "id": advisory,
-        "similarityId": told.get("similarityId"),
-        "severity": told["severity"],
-        "state": told.get("state"),
-        "status": told.get("status"),
-        "description": told.get("description"),
-        "firstFoundAt": _instant(told.get("firstFoundDate") or told.get("firstFoundAt")),
-        "foundAt": _instant(told.get("foundDate")),
-        "data": {"packageIdentifier": f"{manager}-{name}-{version}".strip("-"),
-                 "recommendedVersion": told.get("fixVersion") or told.get("recommendedVersion")},
-        "vulnerabilityDetails": {"cweId": told.get("cweId") or told.get("cwe"), "cveName": told.get("cveName"),
-                                 "cvssScore": told.get("cvssScore") or told.get("score")},
-    }
-
-
-def _instant(told: Any) -> str | None:
-    """Some write their dates for people; those are left out."""
-    if isinstance(told, Mapping) and isinstance(told.get("seconds"), int):
-        return clock.iso(told["seconds"] * clock.SECOND)
-    return told if isinstance(told, str) and told[:4].isdecimal() and told[4:5] == "-" else None
 
 
 # -- CxSAST ---------------------------------------------------------------------------------------------------------------------

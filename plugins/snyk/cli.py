@@ -173,7 +173,8 @@ def _package(found: Record) -> str:
 
 def _version(found: Record) -> str:
     """Unmanaged packages have it at the end of their names alone: ``https://curl.se|curl@7.58.0``."""
-    return str(found.get("version") or str(found.get("name") or "").rpartition("|")[2].partition("@")[2])
+    _, bar, name = str(found.get("name") or "").rpartition("|")
+    return str(found.get("version") or (name.partition("@")[2] if bar else ""))
 
 
 def _is_license(found: Record) -> bool:

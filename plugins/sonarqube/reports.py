@@ -10,6 +10,7 @@ from typing import Any
 from core.hooks.contracts import AssetDraft, FindingDraft, ReportFile, RuleDraft, Unmapped
 from core.hooks.failures import ReportInvalid
 from core.imports import archive
+from core.imports.formats.sarif import moment_of
 from core.imports.json_stream import JsonStream, Opens, outline
 from plugins.sonarqube.mapper import ASSET_KIND, Links, Scale, hotspot_to_finding, issue_to_finding, to_rule
 from plugins.sonarqube.places import Place
@@ -21,6 +22,7 @@ _JSON = ".json"
 _LISTS = ("issues", "hotspots", "export_findings")
 #: names of the same things elsewhere, and how ``issues/search`` calls them
 _NAMES = {"projectKey": "project", "ruleReference": "rule", "lineNumber": "line", "createdAt": "creationDate", "updatedAt": "updateDate"}
+_DATES = ("creationDate", "updateDate")
 _FACTS = frozenset({"sonarBaseURL", "sonarOrganization", "sonarComponent", "projectName", "branch"})
 _MARKS = frozenset({"rule", "component", "ruleReference", "vulnerabilityProbability"})
 _PROBABILITIES = {"BLOCKER": "HIGH", "CRITICAL": "HIGH", "HIGH": "HIGH", "MAJOR": "MEDIUM", "MEDIUM": "MEDIUM", "MINOR": "LOW",
@@ -239,6 +241,7 @@ def _finding(page: _Page, told: Record) -> tuple[Place, FindingDraft]:
     project = record.get("project") or page.project
     place = Place(project, record.get("branch") or record.get("pullRequest") or page.facts.get("branch") or "")
     record = {"component": project, **record, "line": _line(record)}
+    record |= {name: None for name in _DATES if moment_of(record.get(name)) is None}
     rule = page.rules.get(record.get("rule") or record.get("ruleKey") or "")
     links = page.links or Links("")
     draft = (hotspot_to_finding(_as_hotspot(record), place, links, rule) if _is_hotspot(record)

@@ -66,7 +66,7 @@ class _Row:
         return ReportInvalid(message, self._place)
 
     def by_name(self, names: list[str]) -> dict[str, str]:
-        if len(self.cells) > len(names):
+        if any(cell.strip() for cell in self.cells[len(names):]):  # spreadsheets fill rows up with empty cells
             raise self.invalid(f"The row has {len(self.cells)} cells, but there are {len(names)} columns")
         told = dict.fromkeys(COLUMNS, "")
         told.update((name, cell.strip()) for name, cell in zip(names, self.cells, strict=False))

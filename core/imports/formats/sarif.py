@@ -348,7 +348,7 @@ def _severity(result: Record, facts: Record, rule: Rule) -> Severity:
         return of_score(score)
     if result.get("kind", "fail") != "fail" and "level" not in result:
         return Severity.INFO
-    return _LEVELS.get(result.get("level") or rule.level or "warning", Severity.MEDIUM)
+    return _LEVELS.get(str(result.get("level") or rule.level).lower(), Severity.MEDIUM)
 
 
 def of_score(score: float) -> Severity:

@@ -39,6 +39,11 @@ def test_rows_without_a_key_are_told_apart_by_what_they_say_and_the_line_is_a_se
     assert [finding.source_key for finding in findings_of(PARSER, table)] == [first.source_key, second.source_key, third.source_key]
 
 
+def test_empty_cells_behind_the_last_column_are_no_fault():
+    (finding,) = findings_of(PARSER, "title,severity\nA,high,, \n,,,\n")
+    assert finding.title == "A"
+
+
 def test_a_column_may_say_which_asset_a_row_is_of():
     assert assets_of(PARSER, "asset,title,severity,key\nshop,A,low,1\nshop,B,low,2\nbank,C,low,3\nshop,D,low,4\n") == {
         "shop": ["1", "2", "4"], "bank": ["3"]}

@@ -53,6 +53,7 @@ def test_a_result_has_its_place_message_rule_and_tool():
     ({"kind": "informational"}, {}, Severity.INFO),
     ({"kind": "review", "level": "warning"}, {}, Severity.MEDIUM),
     ({"level": "catastrophe"}, {}, Severity.MEDIUM),
+    ({"level": "Error"}, {}, Severity.HIGH),
 ])
 def test_the_severity_is_that_of_the_score_then_of_the_result_then_of_the_rule(told, rule, severity):
     assert one(result(**told), rules=[{"id": "R1", **rule}]).severity is severity

@@ -237,8 +237,31 @@ def test_a_scan_report_is_known_by_its_head_and_tells_which_engines_are_left_out
     assert len(findings_of(ONE, json.dumps(long))) == 4
     nothing = {"reportHeader": {"projectName": "Shop"}, "reportType": "scan", "scanResults": None, "containerScanResults": None}
     assert list(assets_of(ONE, json.dumps(nothing))) == ["Shop"]
-    drafts = drafts_of(ONE, json.dumps({**nothing, "containerScanResults": {"totalResults": 4}}))
-    assert isinstance(drafts[-1], Unmapped)
+    assert len(drafts_of(ONE, json.dumps({**nothing, "apiSecScanResults": {"totalResults": 0, "risks": []}}))) == 1
+    assert isinstance(drafts_of(ONE, json.dumps({**nothing, "apiSecScanResults": {"risks": [{"name": "BOLA"}]}}))[-1], Unmapped)
+
+
+def test_packages_of_a_scan_report_may_be_grouped_by_weakness():
+    found = {"cve": "CVE-2024-12345", "severity": "High", "status": "New", "state": "To Verify", "resultId": "r1"}
+    packages = [{"packageName": "flask", "packageVersion": "1.0", "packageId": "Python-flask-1.0",
+                 "packageCategory": [{"categoryName": "CWE-539", "categoryResults": [found]}]}]
+    (finding,) = findings_of(ONE, json.dumps({"reportType": "x", "scaScanResults": {"packages": packages}}))
+    assert (finding.cve, finding.cwe, finding.severity, finding.path) == (("CVE-2024-12345",), (539,), Severity.HIGH, "Python-flask-1.0")
+    assert finding.source_key == "sca:CVE-2024-12345:Python-flask-1.0"
+
+
+@pytest.mark.parametrize(("image", "key"), [
+    ("python:alpine3.8", "containers:CVE-2019-12900:libbz2:1.0.6-r6:python:alpine3.8"),
+    ("reg.example:5000/python", "containers:CVE-2019-12900:libbz2:1.0.6-r6:reg.example:5000/python"),
+])
+def test_images_of_a_scan_report_have_layers_with_packages(image, key):
+    package = {"packageName": "libbz2", "version": "1.0.6-r6",
+               "vulnerabilities": [{"cve": "CVE-2019-12900", "severity": "Critical", "cwe": "CWE-787"}]}
+    layers = [{"packages": [package]}, {"packages": [package]}, {"packages": []}]
+    told = {"reportType": "Vulnerability Type", "containerScanResults": {"images": [{"name": image, "layers": layers}]}}
+    findings = findings_of(ONE, json.dumps(told))
+    assert {finding.source_key for finding in findings} == {key}
+    assert (findings[0].severity, findings[0].cwe, findings[0].path) == (Severity.CRITICAL, (787,), image)
 
 
 def test_the_notation_of_gitlab_is_read_when_checkmarx_wrote_it():

@@ -155,11 +155,15 @@ def test_an_empty_listing_is_a_report_that_found_nothing():
         assert drafts_of(PARSER, json.dumps(told)) == []
 
 
+def test_a_date_that_is_none_is_left_out():
+    (finding,) = findings_of(PARSER, page(issue(creationDate="yesterday", updateDate="2024-01-02T00:00:00+0000")))
+    assert (finding.created_at, finding.updated_at) == (None, 1_704_153_600_000)
+
+
 @pytest.mark.parametrize(("data", "said", "place"), [
     (page(issue(), {"rule": "r", "component": "x"}), "The field 'key' is missing", "/issues/1"),
     (page({"key": "1", "engineId": "x", "ruleId": "y", "primaryLocation": {}}), "external issues", "/issues/0"),
     (json.dumps({"rule": {"key": "java:S1", "htmlDesc": "x"}}), "holds no findings", "line 1"),
-    (page(issue(creationDate="yesterday")), "not as it should be", "/issues/0"),
     (page(issue(impacts="x")), "not as it should be", "/issues/0"),
 ])
 def test_what_is_not_sound_is_refused_by_its_place(data, said, place):
