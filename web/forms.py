@@ -83,7 +83,7 @@ def _default(setting: fields.Field) -> Any:
 
 
 def _may_stay_empty(setting: fields.Field) -> bool:
-    return not setting.required and _default(setting) == ""
+    return not setting.required and (_default(setting) == "" or bool(setting.metadata.get("emptiable")))
 
 
 def _kinder(sentence: str) -> str:
@@ -102,8 +102,10 @@ def sentences(faults: Any) -> tuple[str, ...]:
 
 
 def typed(connector: Connector, form: Mapping[str, str]) -> dict[str, Any]:
-    """Settings by field name from a form. An empty field is left out, so that its default holds and a secret keeps its value;
-    a secret whose box "remove" is ticked is given as empty, which removes it."""
+    """Settings by field name from a form. An empty field is left out, so that its default holds and a secret keeps its value.
+
+    Given as empty are a field whose emptiness means something, and a secret whose box "remove" is ticked, which removes it.
+    """
     given: dict[str, Any] = {}
     for name, setting in form_of(connector):
         value = form.get(PREFIX + name, "")
@@ -111,6 +113,12 @@ def typed(connector: Connector, form: Mapping[str, str]) -> dict[str, Any]:
             given[name] = bool(value)
         elif value.strip():
             given[name] = value
-        elif setting.metadata.get("secret") and form.get(REMOVE + name):
+        elif _is_emptied(name, setting, form):
             given[name] = ""
     return given
+
+
+def _is_emptied(name: str, setting: fields.Field, form: Mapping[str, str]) -> bool:
+    if setting.metadata.get("secret"):
+        return bool(form.get(REMOVE + name))
+    return bool(setting.metadata.get("emptiable")) and PREFIX + name in form

@@ -166,13 +166,24 @@ class SurfaceApi(flask_smorest.Api):
                     log.exception("blueprint %s is missing in the document of %s", blp.name, self.surface.name)
                 else:
                     self.spec.tag({"name": blp.name, "description": blp.description})
-            return copy.deepcopy(self.spec.to_dict())
+            document: dict[str, Any] = copy.deepcopy(self.spec.to_dict())
+        _mark_up(document)
+        return document
 
     def _register_error_handlers(self) -> None:
         """Nothing: ``_answer`` handles the errors of all surfaces."""
 
     def _register_pagination_header(self) -> None:
         """Nothing: pages are told in the body."""
+
+
+def _mark_up(document: dict[str, Any]) -> None:
+    """Docstrings write names as ``this``; readers of documents show Markdown in descriptions, and summaries as they are."""
+    operations = (operation for path in document.get("paths", {}).values() for operation in path.values() if isinstance(operation, dict))
+    for operation in operations:
+        for name, mark in (("summary", ""), ("description", "`")):
+            if name in operation:
+                operation[name] = operation[name].replace("``", mark)
 
 
 def register_blueprint(app: flask.Flask, blueprint: flask.Blueprint) -> None:

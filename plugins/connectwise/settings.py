@@ -42,7 +42,7 @@ class ConnectWiseSettings(SettingsSchema):
                      metadata={"label": "Client ID", "placeholder": "5b1c6e0a-0000-4000-8000-000000000001",
                                "help": "Registered on ConnectWise's developer portal."})
     version = Line(load_default=DEFAULT_VERSION, validate=validate.Regexp(r"^(\d{4}\.\d{1,2})?$", error="Not a version like 2025.1."),
-                   metadata={"label": "Version of the API", "help": "Empty: the newest that the server has."})
+                   metadata={"label": "Version of the API", "help": "Empty: the newest that the server has.", "emptiable": True})
     statuses = Line(load_default="", validate=validate.Length(max=2000),
                     metadata={"label": "Statuses", "placeholder": "Active",
                               "help": "Only companies with one of these statuses; names or ids, with commas between. Empty: all."})

@@ -16,6 +16,7 @@ class Settings(SettingsSchema):
     mode = fields.Str(load_default="a", validate=validate.OneOf(("a", "b"), labels=("First", "Second")))
     deep = fields.Bool(load_default=False)
     notes = fields.Str(load_default="", metadata={"multiline": True})
+    version = fields.Str(load_default="2", metadata={"emptiable": True})
 
 
 class Source:
@@ -39,7 +40,8 @@ def shown(connection: Connection | None = None, stored: frozenset[str] = frozens
 
 def test_each_kind_of_setting_gets_its_kind_of_field() -> None:
     assert {name: field.kind for name, field in shown().items()} == {
-        "url": "text", "token": "secret", "secret": "secret", "days": "number", "mode": "choice", "deep": "checkbox", "notes": "multiline"}
+        "url": "text", "token": "secret", "secret": "secret", "days": "number", "mode": "choice", "deep": "checkbox", "notes": "multiline",
+        "version": "text"}
     assert shown()["mode"].choices == (("a", "First"), ("b", "Second"))
 
 
@@ -61,12 +63,21 @@ def test_what_was_refused_is_shown_again_with_its_faults() -> None:
 
 
 def test_only_what_may_stay_empty_is_called_optional() -> None:
-    assert [name for name, field in shown().items() if field.is_optional] == ["secret", "notes"]
+    assert [name for name, field in shown().items() if field.is_optional] == ["secret", "notes", "version"]
 
 
 def test_an_empty_field_is_left_out_and_an_unticked_box_is_false() -> None:
     assert forms.typed(Source(), {"settings.url": " ", "settings.token": "", "settings.days": "5", "other": "x"}) == {
         "days": "5", "deep": False}
+
+
+def test_a_field_with_a_default_may_be_emptied_where_that_means_something() -> None:
+    assert forms.typed(Source(), {"settings.version": " "}) == {"deep": False, "version": ""}
+    assert shown(typed={"version": ""})["version"].value == ""
+
+
+def test_a_range_is_told_in_few_words() -> None:
+    assert forms.sentences({"days": ["Must be greater than or equal to 1 and less than or equal to 30."]}) == ("From 1 to 30.",)
 
 
 def test_a_secret_is_removed_only_when_its_box_is_ticked() -> None:

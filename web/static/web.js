@@ -261,6 +261,7 @@ document.addEventListener("change", (event) => {
 });
 document.addEventListener("input", (event) => {
   if (event.target.dataset.narrows) narrow(event.target);
+  if (event.target.dataset.chooses) document.getElementById(event.target.dataset.chooses).checked = true; // who fills it in means it
 });
 document.addEventListener("keydown", (event) => {
   if (event.key !== "Escape") return;

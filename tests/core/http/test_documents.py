@@ -49,6 +49,12 @@ def test_every_operation_says_who_may(document):
                 assert operation["security"] == [] or {"401", "403"} <= set(operation["responses"]), (method, path)
 
 
+def test_names_in_descriptions_are_marked_up_as_markdown_has_it(document):
+    told = [operation for path in document["paths"].values() for operation in path.values() if isinstance(operation, dict)]
+    assert not any("`" in operation.get("summary", "") or "``" in operation.get("description", "") for operation in told)
+    assert "`respond-async`" in document["paths"]["/api/imports"]["post"]["description"].replace("Prefer: ", "")
+
+
 def test_permissions_and_customer_headers_are_told(document):
     operation = document["paths"]["/api/manage-assets"]["get"]
     assert operation["x-permissions"] == ["overview.read"]
