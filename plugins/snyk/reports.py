@@ -17,7 +17,8 @@ _FACTS = frozenset({"projectName", "displayTargetFile", "targetFile", "packageMa
 #: what only a record of Snyk has; a head may be cut in the first one
 _MARKS = frozenset({"CVSSv3", "packageName", "moduleName", "semver", "upgradePath", "publicId", "severityWithCritical"})
 _TOOL = "Snyk"
-_CATEGORIES = {"snykcode": "code", "snyk code": "code", "snyk open source": "open_source", "snyk container": "container", "snyk iac": "iac",
+_CATEGORIES = {"snykcode": "code", "snyk code": "code", "snyk open source": "open_source", "snykopensource": "open_source",
+               "snyk container": "container", "snyk iac": "iac",
                "snyk secrets": "secret"}
 _WORDS = {severity.name.lower(): severity for severity in Severity}
 _MOST_PROJECTS = 10_000

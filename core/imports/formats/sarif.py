@@ -227,10 +227,11 @@ def _rule(told: Record) -> tuple[Rule, str]:
     tags = [str(tag) for tag in facts.get("tags") or ()]
     short, full = _text(told.get("shortDescription")), _text(told.get("fullDescription"))
     targets = [link.get("target") or {} for link in told.get("relationships") or ()]
-    ids = " ".join(map(str, [told["id"], *(told.get("deprecatedIds") or ()), told.get("name") or "", *tags]))
+    rule_id = str(told.get("id") or told.get("guid") or told["id"])  # converted reports of old tools have the latter alone
+    ids = " ".join(map(str, [rule_id, *(told.get("deprecatedIds") or ()), told.get("name") or "", *tags]))
     cwe = _distinct([*_cwe_of(tags), *_cwe_of(_listed(facts.get("cwe"))), *filter(None, map(_cwe_of_reference, targets))])
     rule = Rule(
-        id=str(told["id"]),
+        id=rule_id,
         title=_line(short or told.get("name") or full),
         level=(told.get("defaultConfiguration") or {}).get("level") or "",
         score=_score(facts.get("security-severity")),

@@ -112,6 +112,12 @@ def test_a_cve_is_that_of_the_rule_and_of_what_is_said_only_where_no_id_names_on
     assert one(result(**told), rules=[rule]).cve == cve
 
 
+def test_a_rule_without_an_id_goes_by_its_guid():
+    rules = [{"guid": "97A5F38F-524B-4A83-94FA-9387B5265825", "shortDescription": {"text": "A leak"}}]
+    finding = one({**result(), "ruleId": None, "ruleIndex": 0}, rules=rules)
+    assert (finding.title, finding.rule) == ("A leak", "Acme:97A5F38F-524B-4A83-94FA-9387B5265825")
+
+
 def test_an_index_that_belongs_to_another_rule_than_the_id_is_not_believed():
     rules = [{"id": "A", "shortDescription": {"text": "first"}}, {"id": "B", "shortDescription": {"text": "second"}}]
     assert one(result(ruleId="B", ruleIndex=0), rules=rules).title == "second"
