@@ -3,12 +3,13 @@
 import re
 from typing import Any
 
-from marshmallow import RAISE, Schema, ValidationError, fields
+from marshmallow import RAISE, Schema, ValidationError, fields, pre_load, validate
 
 from core import clock
 
 _UNSAFE = re.compile(r"[\x00\ud800-\udfff]")  # PostgreSQL refuses NUL and lone surrogates, SQLite takes them
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")  # with what turns the direction of text around
+_MOST_FIELDS = 200
 
 
 def camel(name: str) -> str:
@@ -29,6 +30,21 @@ class CamelSchema(Schema):
             field_obj.data_key = camel(field_name)
         if isinstance(field_obj, fields.String):
             field_obj.validators.insert(0, refuse_what_cannot_be_stored)
+
+    @pre_load
+    def refuse_too_much(self, data: Any, **_: Any) -> Any:
+        """Lists are measured before their entries are looked at: to find fault with millions of these takes a minute."""
+        if not isinstance(data, dict):
+            return data
+        if len(data) > _MOST_FIELDS:
+            raise ValidationError("Has too many fields.")
+        for field in self.load_fields.values():
+            given = data.get(field.data_key)
+            if isinstance(field, fields.List) and isinstance(given, list):
+                for rule in field.validators:
+                    if isinstance(rule, validate.Length) and rule.max is not None and len(given) > rule.max:
+                        raise ValidationError(f"Longer than maximum length {rule.max}.", str(field.data_key))
+        return data
 
 
 def refuse_what_cannot_be_stored(text: Any) -> None:

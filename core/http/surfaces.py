@@ -9,6 +9,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import flask
@@ -60,6 +61,7 @@ def _v1(refusal: Refusal) -> dict[str, Any]:
 
 
 _NOT_VALID = "The request is not valid"
+_MOST_FAULTS = 100  # told of one thing
 _GENERAL = frozenset({_NOT_VALID, *(kind.__doc__ for kind in (Unauthorized, Forbidden, NotFound, NoSuchCustomer)),
                       *(HTTP_STATUS_CODES[status] for status in (401, 403, 404, 418))})
 _GENERAL_OF_V1 = {400: "Validation error", 401: "Unauthorized", 403: "Insufficient permissions", 404: "Resource not found",
@@ -210,7 +212,7 @@ def _of_http(problem: HTTPException) -> Refusal:
     headers = {name: value for name, value in problem.get_headers() if name.lower() not in ("content-type", "content-length")}
     said = getattr(problem, "data", None) or {}  # what webargs found wrong with the parameters
     if status == 422 or "messages" in said:
-        return Refusal(400, "BadRequest", _NOT_VALID, _by_field(said.get("messages")), headers)
+        return Refusal(400, "BadRequest", _NOT_VALID, _few(_by_field(said.get("messages"))), headers)
     return Refusal(status, _CODES.get(status, (problem.name or "Error").replace(" ", "")), problem.name, None, headers)
 
 
@@ -224,8 +226,15 @@ def _by_field(messages: Any) -> Any:
     return messages
 
 
+def _few(found: Any) -> Any:
+    """The first of many faults, so that an answer is not many times as large as its request."""
+    if isinstance(found, Mapping):
+        return {name: _few(inner) for name, inner in islice(found.items(), _MOST_FAULTS)}
+    return found[:_MOST_FAULTS] if isinstance(found, list) else found
+
+
 def _of_validation(problem: ValidationError) -> Refusal:
-    return Refusal(400, "BadRequest", _NOT_VALID, problem.messages)
+    return Refusal(400, "BadRequest", _NOT_VALID, _few(problem.messages))
 
 
 def _of_database(problem: Exception) -> Refusal:

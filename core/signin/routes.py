@@ -20,6 +20,7 @@ from core.signin.service import SignIn
 from core.tenancy import service as tenancy
 
 blp = Blueprint("auth", __name__, url_prefix="/api/auth", description="Signing in and out, compatible with NextAuth clients")
+_LARGEST_FORM = 64 * 1024  # bytes; anybody may send it
 session_blp = Blueprint("session", __name__, url_prefix="/api/session", description="The active customer of a session")
 
 
@@ -204,6 +205,7 @@ def _said(given: dict[str, str], **said: str) -> str:
 
 def _submitted() -> dict[str, str]:
     """The texts of a form or of a JSON object; true is ``true``, as a form would say it."""
+    request.max_content_length = _LARGEST_FORM
     if not request.is_json:
         return dict(request.form.items())
     body = request.get_json()

@@ -25,6 +25,7 @@ blp = Blueprint("v1_auth", __name__, url_prefix="/v1/auth", description="Signing
 open_blp = PlainBlueprint("sign_in", __name__, template_folder="templates", static_folder="static", static_url_path="/sign-in/own")
 _sock = Sock()
 
+_LARGEST_FORM = 4 * 1024  # bytes
 _FIVE_MINUTES = 300  # seconds; well below the day that a key is published before it signs
 
 
@@ -73,6 +74,7 @@ def came_back(said: dict[str, str]) -> Response:
 @blp.response(200, description="A page that closes its window")
 def confirm() -> Response:
     """The form of the page that asks whether the client is one's own: ``secret``, and ``answer`` = ``yes`` or ``no``."""
+    request.max_content_length = _LARGEST_FORM
     secret = request.form.get("secret", "")
     if request.form.get("answer") == "yes":
         return _window("closed", 200, title="You are signed in") if attempts.confirm(secret) else _window("failed", 400, failure="Restart")

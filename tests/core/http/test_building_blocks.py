@@ -8,7 +8,7 @@ import pytest
 from flask import Blueprint
 from hypothesis import given
 from hypothesis import strategies as st
-from marshmallow import ValidationError, fields
+from marshmallow import ValidationError, fields, validate
 
 from core.errors import BadRequest
 from core.http.access import public
@@ -31,6 +31,23 @@ class Thing(CamelSchema):
 @pytest.mark.parametrize(("snake", "camels"), [("name", "name"), ("last_seen_at", "lastSeenAt"), ("x_1", "x1"), ("id", "id")])
 def test_names_are_camel_case_on_the_wire(snake, camels):
     assert camel(snake) == camels
+
+
+class Numbers(CamelSchema):
+    some_numbers = fields.List(fields.Integer(), validate=validate.Length(1, 3))
+
+
+def test_a_list_that_is_too_long_is_refused_before_its_entries_are_looked_at():
+    with pytest.raises(ValidationError) as caught:
+        Numbers().load({"someNumbers": ["none"] * 4})
+    assert caught.value.messages == {"someNumbers": ["Longer than maximum length 3."]}
+    assert Numbers().load({"someNumbers": [1, 2, 3]}) == {"some_numbers": [1, 2, 3]}
+
+
+def test_an_object_with_hundreds_of_unknown_names_is_refused_as_a_whole():
+    with pytest.raises(ValidationError) as caught:
+        Numbers().load({f"unknown{number}": 1 for number in range(201)})
+    assert caught.value.messages == {"_schema": ["Has too many fields."]}
 
 
 def test_a_schema_turns_names_both_ways_and_leaves_those_that_were_fixed():

@@ -96,6 +96,18 @@ def test_what_is_wrong_with_a_v1_request_is_a_list_of_places(client):
         "errors": [{"path": ["fields", 0, "value"], "message": "Wrong."}]}
 
 
+def test_of_thousands_of_faults_the_first_are_told(app, client):
+    blueprint = Blueprint("faulty", __name__, url_prefix="/v1/faulty")
+
+    @blueprint.get("")
+    @public
+    def faulty():
+        raise ValidationError({"rows": {number: ["Not a row."] for number in range(5000)}, "names": ["Not a name."] * 5000})
+
+    register_blueprint(app, blueprint)
+    assert len(client.get("/v1/faulty").get_json()["errors"]) == 200
+
+
 @pytest.mark.parametrize("fault", FAULTS)
 def test_the_code_insight_surface_says_it_in_its_envelope(client, fault):
     [said] = client.get(f"/codeinsight/api/probe/{fault}").get_json()["errors"]

@@ -430,3 +430,10 @@ def test_a_token_has_no_session_to_pick_for(app, client):
     customer = make_customer()
     answer = client.put("/api/session/customer", json={"customerId": customer.id}, headers=bearer(make_token(make_user("msp_admin"))))
     assert answer.status_code == 400
+
+
+@pytest.mark.parametrize(("address", "size"), [("/api/auth/callback/credentials", 65_000), ("/api/auth/signin/microsoft", 65_000),
+                                               ("/api/auth/signout", 65_000), ("/v1/auth/confirm", 4_000)])
+def test_a_form_that_anybody_may_send_is_small(client, address, size):
+    assert client.post(address, data={"secret": "x" * size}).status_code != 413
+    assert client.post(address, data={"secret": "x" * (size + 1000)}).status_code == 413
