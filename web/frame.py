@@ -138,5 +138,5 @@ def _entry(entry: Page) -> Entry | None:
         url = url_for(entry.endpoint)
     except BuildError:  # a plugin that names an endpoint it does not have only loses its line
         return None
-    is_current = request.path == url or (url != "/" and request.path.startswith(url.rstrip("/") + "/"))
+    is_current = request.path in (url, f"{url}explain") or (url != "/" and request.path.startswith(url.rstrip("/") + "/"))
     return Entry(entry.title, url, entry.icon, is_current)

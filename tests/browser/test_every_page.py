@@ -71,6 +71,23 @@ _STICKS_OUT = """() => {
     return element.checkVisibility() && !element.closest(".hidden, thead") && right(element) > edge + 1 && !scrolls(element, card);
   }).map((element) => element.outerHTML.slice(0, 120));
 }"""
+#: words of a usual length in tables of which a part stands in the next line
+_BROKEN = """() => {
+  const walker = document.createTreeWalker(document.querySelector("main"), NodeFilter.SHOW_TEXT);
+  const broken = [];
+  while (walker.nextNode()) {
+    const node = walker.currentNode;
+    const element = node.parentElement;
+    if (!element.closest("th, td") || !element.checkVisibility() || element.closest(".hidden, .mono")) continue;
+    for (const word of node.textContent.matchAll(/(?<![^\\s(])[A-Za-z]{2,14}(?![^\\s,.)])/g)) {
+      const range = document.createRange();
+      range.setStart(node, word.index);
+      range.setEnd(node, word.index + word[0].length);
+      if (new Set([...range.getClientRects()].map((part) => Math.round(part.top))).size > 1) broken.push(word[0]);
+    }
+  }
+  return broken;
+}"""
 LONG = "Unbreakable" * 18
 
 
@@ -123,6 +140,16 @@ def at_contoso(open_page: Callable[..., Page], site: Site, watch: Watch) -> Call
         return page
 
     return opened
+
+
+@pytest.mark.parametrize("width", [768, 1024, 1280, 1440])
+def test_words_in_tables_stay_whole(at_contoso: Callable[..., Page], site: Site, width: int) -> None:
+    page, broken = at_contoso(viewport={"width": width, "height": 844}), {}
+    for path in ("/", "/explain", "/findings", "/findings?state=all", "/findings/verdicts"):
+        page.goto(site.url + path)
+        if found := page.evaluate(_BROKEN):
+            broken[path] = found[:5]
+    assert broken == {}
 
 
 @pytest.mark.parametrize("width", [390, 1024, 1440])
