@@ -22,6 +22,7 @@ from core.db import Model, db, schema
 from core.findings import rollups
 from core.findings.models import Finding, Verdict
 from core.people.models import User
+from core.tenancy import service as tenancy
 
 TEXTS = ("fingerprint", "source_status", "category", "rule_key", "description", "cwe", "cve", "path", "url", "first_run_id", "last_run_id")
 
@@ -103,6 +104,40 @@ def test_a_database_of_the_first_release_comes_up_with_its_data(empty_database):
     assert rollups.check() == []
     assert Verdict.select().count() == 0
     assert schema.upgrade() == []
+
+
+def two_customers_of_the_first_release() -> None:
+    Runner(db.obj, str(schema.FOLDER)).up("0001_initial")
+    for key, name in (("a", "Acme Corp"), ("b", "Blåfjell AS")):
+        insert("customer", id=f"cus_{key}", name=name, name_key=tenancy.name_key(name), status="active", contact_email="", notes="",
+               created_at=1, updated_at=1)
+
+
+def found(text: str) -> list[str]:
+    return [customer.name for customer in tenancy.page_of(1, 9, search=text).customers]
+
+
+def test_customers_of_the_first_release_are_found_after_the_upgrade(empty_database):
+    two_customers_of_the_first_release()
+    schema.upgrade()
+    tenancy.change("cus_a", name="Acme Two", actor="test")
+    assert (found("BLÅF"), found("me tw"), found("corp")) == (["Blåfjell AS"], ["Acme Two"], [])
+
+
+def test_who_may_add_no_extension_to_postgresql_upgrades_all_the_same(postgres_server):
+    postgres_server.run("DROP DATABASE IF EXISTS poor")
+    postgres_server.run("CREATE DATABASE poor")
+    if not postgres_server.run("SELECT 1 FROM pg_roles WHERE rolname = 'poor'"):
+        postgres_server.run("CREATE ROLE poor LOGIN")
+    postgres_server.run("GRANT ALL ON SCHEMA public TO poor", "poor")
+    configured = database.configure(postgres_server.url("poor").replace("stockade@", "poor@"))
+    try:
+        two_customers_of_the_first_release()
+        schema.upgrade()
+        assert db.execute_sql("SELECT 1 FROM pg_extension WHERE extname = 'pg_trgm'").fetchone() is None
+        assert (found("BLÅF"), found("corp")) == (["Blåfjell AS"], ["Acme Corp"])
+    finally:
+        configured.close_all()
 
 
 def test_secrets_of_the_first_release_open_after_the_upgrade(empty_database):
