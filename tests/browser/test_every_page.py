@@ -71,7 +71,7 @@ _STICKS_OUT = """() => {
     return element.checkVisibility() && !element.closest(".hidden, thead") && right(element) > edge + 1 && !scrolls(element, card);
   }).map((element) => element.outerHTML.slice(0, 120));
 }"""
-#: words of a usual length in tables of which a part stands in the next line
+#: numbers, and words of a usual length, in tables of which a part stands in the next line
 _BROKEN = """() => {
   const walker = document.createTreeWalker(document.querySelector("main"), NodeFilter.SHOW_TEXT);
   const broken = [];
@@ -79,7 +79,7 @@ _BROKEN = """() => {
     const node = walker.currentNode;
     const element = node.parentElement;
     if (!element.closest("th, td") || !element.checkVisibility() || element.closest(".hidden, .mono")) continue;
-    for (const word of node.textContent.matchAll(/(?<![^\\s(])[A-Za-z]{2,14}(?![^\\s,.)])/g)) {
+    for (const word of node.textContent.matchAll(/(?<![^\\s(])(?:[A-Za-z]{2,14}|[0-9,]{2,9})(?![^\\s,.)])/g)) {
       const range = document.createRange();
       range.setStart(node, word.index);
       range.setEnd(node, word.index + word[0].length);
