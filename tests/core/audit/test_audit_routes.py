@@ -123,7 +123,7 @@ def test_pages_follow_each_other(app, world):
         "previousPage": None, "currentPage": 1, "nextPage": 2, "totalPages": 3, "totalRecords": 7, "listedRecords": 3}
 
 
-@pytest.mark.parametrize("query", ["since=yesterday", "page=0", "rpp=0", "action=", "actor=%00", "company=" + "x" * 33])
+@pytest.mark.parametrize("query", ["since=yesterday", "page=0", "rpp=0", "actor=%00", "company=" + "x" * 33])
 def test_what_cannot_be_asked_is_refused(app, world, query):
     answer = signed_in_client(app, user=world[2]).get(f"/v1/audit?{query}")
     assert (answer.status_code, answer.get_json()["successful"]) == (400, False)
