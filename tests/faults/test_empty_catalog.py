@@ -18,7 +18,7 @@ def held(sqlite_site, sonar):
     run = sqlite_site.sync()
     assert (run["state"], run["reasonCode"], run["plan"]["catalogIsEmpty"]) == ("held", "held", True)
     assert (run["plan"]["prunes"], sorted(run["plan"]["prunedAssets"])) == (3, ["api", "docs", "shop"])
-    assert f"remove all 3 assets with {EVERYTHING} open findings" in run["reason"]
+    assert f"remove all 3 assets with {EVERYTHING:,} open findings" in run["reason"]
     assert sqlite_site.stored() == at_the_source(sonar.world)
     assert sqlite_site.health() == ("needs_attention", "held")
     return run["id"]
