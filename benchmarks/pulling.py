@@ -36,6 +36,8 @@ def measure(report: Report) -> None:
         access.ensure_built_in_roles()
         deployment = deployment_of(environment(Path(folder), f"sqlite:///{Path(folder) / 'bench.sqlite3'}", "redis://127.0.0.1:1/0"))
         for offered in deployment.plugins.stand_ins():
+            if deployment.plugins.is_of_house(offered.source):
+                continue  # has no findings
             run = _pulled(deployment, offered)
             findings = Finding.select().where(Finding.customer_id == run.customer_id).count()
             assets = Asset.select().where(Asset.customer_id == run.customer_id).count()

@@ -5,7 +5,7 @@ import logging
 import re
 import unicodedata
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import peewee
 
@@ -41,8 +41,7 @@ def _has_invisible(text: str) -> bool:
 def find_by_email(email: str) -> User | None:
     if _UNSTORABLE.search(email):
         return None
-    # not get_or_none, which puts the statement together once more when there is no row, and tells so by the time it takes
-    return User.select().where(User.email_key == email_key(email)).first()
+    return User.get_or_none(User.email_key == email_key(email))
 
 
 def by_email(email: str) -> User:
@@ -169,16 +168,16 @@ def authenticate(email: str, password: str, settings: Settings) -> User | None:
     The caller learns nothing more: an unknown address, a wrong password, a locked and a disabled account do the same work and
     look the same. An attempt is counted before the password is looked at, so that guesses made at once are all counted.
     """
-    user = find_by_email(email)
-    attempt = _count_attempt(user.id, settings) if user is not None else _count_on_decoy(email, settings)
-    fits = passwords.matches(password, user.password_hash if user is not None else None, settings.password_cost)
-    if user is None or attempt is None or not fits or user.status != "active":
-        _note_failure(user, attempt)
+    account = _account(email)
+    attempt = _count_attempt(account.id, settings) if account is not None else _count_on_decoy(email, settings)
+    fits = passwords.matches(password, account.password_hash if account is not None else None, settings.password_cost)
+    if account is None or attempt is None or not fits or account.status != "active":
+        _note_failure(account, attempt)
         return None
     # He may have been shut out, or been given another password, while this one was looked at.
-    as_before = (User.id == user.id, User.status == "active", User.password_hash == user.password_hash)
+    as_before = (User.id == account.id, User.status == "active", User.password_hash == account.password_hash)
     is_let_in = User.update(failed_attempts=0, locked_until=None, last_sign_in_at=clock.now()).where(*as_before).execute()
-    return user if is_let_in else None
+    return User.get_by_id(account.id) if is_let_in else None
 
 
 def sign_out(token: str) -> None:
@@ -189,7 +188,7 @@ def sign_out(token: str) -> None:
             record("user.signed_out", actor=user.email, target=user.id)
 
 
-def _note_failure(user: User | None, attempt: "_Attempt | None") -> None:
+def _note_failure(user: "_Account | None", attempt: "_Attempt | None") -> None:
     log.info("sign-in failed", extra={"fields": {"user": user.id if user is not None else None, "locked": attempt is None}})
     if attempt is None or attempt.locked_until is None:
         return
@@ -208,6 +207,25 @@ _COUNTED = (f"SET failed_attempts = {_COUNT}, locked_until = CASE WHEN {_COUNT} 
 _COUNT_FOR_USER = f'UPDATE "user" {_COUNTED} AND id = {{p}} RETURNING failed_attempts, locked_until'  # noqa: S608
 _COUNT_FOR_DECOY = ("INSERT INTO sign_in_decoy (failed_attempts, locked_until, number) VALUES (1, {p}, {p}) "  # noqa: S608
                     f"ON CONFLICT (number) DO UPDATE {_COUNTED} RETURNING failed_attempts, locked_until")
+
+
+_FOUND = 'SELECT id, email, password_hash, status FROM "user" WHERE email_key = {p}'
+
+
+class _Account(NamedTuple):
+    """What an attempt needs to know of a user. To make a whole one takes so long that one could tell by the time whose address it was."""
+
+    id: str
+    email: str
+    password_hash: str | None
+    status: str
+
+
+def _account(email: str) -> _Account | None:
+    if _UNSTORABLE.search(email):
+        return None
+    row = db.execute_sql(_FOUND.format(p=db.param), (email_key(email),)).fetchone()
+    return _Account(*row) if row is not None else None
 
 
 @dataclass(frozen=True, slots=True)
