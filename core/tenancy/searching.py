@@ -1,7 +1,7 @@
 """Finding customers by a part of their names, however many there are.
 
 A rare text is looked up in an index of trigrams (pg_trgm; on SQLite a full-text table that triggers keep in step, see migration
-0005). A common one would give that index thousands of customers to sort; it is found soon by going through the names in order
+0008). A common one would give that index thousands of customers to sort; it is found soon by going through the names in order
 instead. Where the server has no such index, names are always gone through.
 """
 

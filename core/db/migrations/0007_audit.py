@@ -1,4 +1,4 @@
-"""Where audit events come from, what they are found by, and the seal over all chains; names of imported files."""
+"""Where audit events come from, what they are found by, and the seal over all chains."""
 
 from peewee import *
 
@@ -6,7 +6,6 @@ from core.db.fields import InstantField
 
 
 def up(migrator, db):
-    db.execute_sql("ALTER TABLE run ADD COLUMN file_name VARCHAR(200) NOT NULL DEFAULT ''")
     migrator.migrate(
         migrator.add_column("audit_event", "actor_id", CharField(32, null=True)),
         migrator.add_column("audit_event", "via", CharField(16, null=True)),

@@ -16,6 +16,7 @@ import core.app  # noqa: F401  brings in every area's models
 import plugins.connectwise.models  # noqa: F401
 from core import db as database
 from core.assets.models import Asset
+from core.connections.models import Run
 from core.credentials import rotation, values
 from core.credentials.keyring import Keyring, MasterKeyWrong
 from core.db import Model, db, schema
@@ -122,6 +123,18 @@ def test_customers_of_the_first_release_are_found_after_the_upgrade(empty_databa
     schema.upgrade()
     tenancy.change("cus_a", name="Acme Two", actor="test")
     assert (found("BLÅF"), found("me tw"), found("corp")) == (["Blåfjell AS"], ["Acme Two"], [])
+
+
+def test_a_search_finds_who_was_there_before_it_had_its_index(empty_database):
+    two_customers_of_the_first_release()
+    Runner(db.obj, str(schema.FOLDER)).up("0007_audit")
+    insert("customer", id="cus_c", name="Contoso", name_key="contoso", alias="CTS", search_key="contoso\ncts", status="active",
+           contact_email="", notes="", created_at=1, updated_at=1)
+    insert("run", id="run_a", customer_id="cus_a", connection_id="con", source="csv", trigger="import", requested_by="ada",
+           state="succeeded", phase="", done=0, counts="{}", reason_code="", reason="", problems="[]", decided_by="", attempt=0, worker="",
+           requested_at=1)
+    assert schema.upgrade() == ["0008_search"]
+    assert (differences(), found("toso"), found("fjell"), Run.get().file_name) == ([], ["Contoso"], ["Blåfjell AS"], "")
 
 
 def test_who_may_add_no_extension_to_postgresql_upgrades_all_the_same(postgres_server):
