@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-_EARLIEST, _FORMAT = 1, 2  # format 1 wrote its place as JSON, which took a third of the time
+#: format 1 wrote its place as JSON, which took a third of the time; format 2 did not tell how many names it has
+_EARLIEST, _WITHOUT_NUMBER, _FORMAT = 1, 2, 3
 _NOW = bytes((_FORMAT,))
 _HEAD, _NONCE = 5, 12
 _BODY = _HEAD + _NONCE
@@ -58,16 +59,20 @@ class Key:
         if box[:1] == _NOW:  # the version needs no look: another key does not open it
             place = (self._places[len(bound)] + _BETWEEN.join(bound)).encode()
         else:
-            place = self._place_in_format_1(box, bound)
+            place = self._place_of_before(box, bound)
         try:
             return self._decrypt(box[_HEAD:_BODY], box[_BODY:], place).decode()
         except (InvalidTag, ValueError) as problem:
             raise SealBroken("a sealed value does not open") from problem
 
-    def _place_in_format_1(self, box: bytes, bound: Sequence[str]) -> bytes:
-        if box[:1] != bytes((_EARLIEST,)) or key_version(box) != self.version:
-            raise SealBroken("a sealed value has another format or key")
-        return json.dumps(["v1", self.version, *bound], separators=(",", ":")).encode()
+    def _place_of_before(self, box: bytes, bound: Sequence[str]) -> bytes:
+        if key_version(box) != self.version:
+            raise SealBroken("a sealed value has another key")
+        if box[0] == _EARLIEST:
+            return json.dumps(["v1", self.version, *bound], separators=(",", ":")).encode()
+        if any(_BETWEEN in name for name in bound):
+            raise SealBroken("the name of a place holds a NUL")
+        return _BETWEEN.join(("stockade", str(_WITHOUT_NUMBER), str(self.version), *bound)).encode()
 
 
 def key_version(box: bytes) -> int:

@@ -94,7 +94,7 @@ def test_null_which_secure_values_are_shown_as_leaves_them_as_they_are(vault, ac
     assert faults(vault.ask("POST", "/credentials", json=sent)) == {("fields", 1, "value"): "Field is required"}
 
 
-@pytest.mark.parametrize("value", ["päss\nwörd 🐟\ttab", " spaces around ", "v2.1.AAAA", "{}", "x" * 60_000])
+@pytest.mark.parametrize("value", ["päss\nwörd 🐟\ttab", " spaces around ", "v3.1.AAAA", "{}", "x" * 60_000])
 def test_what_is_stored_is_what_is_read(vault, acme, value):
     credential = vault.make(vault.make_type(), acme, seed=value)
     assert vault.secure(credential)["seed"] == value
@@ -118,7 +118,7 @@ def test_stored_fields_show_secure_values_in_a_versioned_envelope_and_record_no_
     credential = vault.make(vault.make_type(), acme, address="192.0.2.1")
     shown = stored(vault, credential)
     assert (shown["login"], shown["address"], shown["seed"]) == ("ada", "192.0.2.1", None)
-    assert re.fullmatch(r"v2\.1\.[A-Za-z0-9+/]+=*", shown["password"])
+    assert re.fullmatch(r"v3\.1\.[A-Za-z0-9+/]+=*", shown["password"])
     assert events("credential.revealed") == []
 
 
@@ -253,7 +253,7 @@ def test_search_looks_at_names_and_plain_fields_in_any_case_and_never_at_secrets
     vault.data("POST", "/credentials", json={"name": "Adapter", "typeId": other, "companyId": acme.id})
     assert names(vault) == ["Adapter", "Office", "Warehouse"]
     assert names(vault, search="ADA") == ["Adapter", "Office"]
-    assert names(vault, search="secret") == names(vault, search="v2.1") == names(vault, search="%") == names(vault, search="_") == []
+    assert names(vault, search="secret") == names(vault, search="v3.1") == names(vault, search="%") == names(vault, search="_") == []
     assert names(vault, search="ada", companyId=acme.id, typeId=type_id) == ["Office"]
     assert names(vault, companyId=globex.id) == ["Warehouse"]
     assert names(vault, companyId="cus_ghost") == names(vault, typeId="cty_ghost") == []

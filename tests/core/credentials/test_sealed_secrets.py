@@ -132,15 +132,15 @@ def test_a_changed_byte_is_noticed(keyring):
 KEY = Key(b"k" * 32, 1)
 
 
-@pytest.mark.parametrize("box", [b"", b"\x02", KEY.seal("", ("here",))[:-1], b"\x03" + KEY.seal(SECRET, ("here",))[1:], b"plain text" * 9],
+@pytest.mark.parametrize("box", [b"", b"\x03", KEY.seal("", ("here",))[:-1], b"\x04" + KEY.seal(SECRET, ("here",))[1:], b"plain text" * 9],
                          ids=["empty", "cut", "short", "version", "text"])
 def test_what_is_no_box_does_not_open(box):
     with pytest.raises(SealBroken):
         KEY.open(box, ("here",))
 
 
-@pytest.mark.parametrize("text", ["", "v2", "v2.1.", "v3.1.AAAA", "v2.x.AAAA", "v2.1.!!!!", "v2.1.AAAA", "plain text", "v2.1.AAAA.AAAA",
-                                  "v999.1.AAAA", "v2.99999999999.AAAA", "v-1.1.AAAA"])
+@pytest.mark.parametrize("text", ["", "v3", "v3.1.", "v4.1.AAAA", "v3.x.AAAA", "v3.1.!!!!", "v3.1.AAAA", "plain text", "v3.1.AAAA.AAAA",
+                                  "v999.1.AAAA", "v3.99999999999.AAAA", "v-1.1.AAAA"])
 def test_what_is_no_armored_box_is_refused(text):
     with pytest.raises(SealBroken):
         seal.unarmored(text)
@@ -149,22 +149,19 @@ def test_what_is_no_armored_box_is_refused(text):
 def test_a_box_is_the_same_after_it_was_armored():
     box = KEY.seal(SECRET, ("here",))
     assert seal.unarmored(seal.armored(box)) == box
-    assert seal.armored(box).startswith("v2.1.")
+    assert seal.armored(box).startswith("v3.1.")
 
 
-def test_what_the_first_release_sealed_opens():
-    box = _sealed_by_the_first_release(SECRET, ("cus_a", "crd_a", "token"))
+@pytest.mark.parametrize(("form", "place"), [
+    ("v1", json.dumps(["v1", 1, "cus_a", "crd_a", "token"], separators=(",", ":"))), ("v2", "stockade\x002\x001\0cus_a\0crd_a\0token")])
+def test_what_was_sealed_in_an_earlier_format_opens_at_its_place(form, place):
+    box = b"n" * 12 + AESGCM(b"k" * 32).encrypt(b"n" * 12, SECRET.encode(), place.encode())
+    box = seal.unarmored(f"{form}.1.{base64.b64encode(box).decode()}")
     assert KEY.open(box, ("cus_a", "crd_a", "token")) == SECRET
-    for key, bound in ((Key(b"k" * 32, 2), ("cus_a", "crd_a", "token")), (KEY, ("cus_a", "crd_b", "token"))):
+    another = Key(b"k" * 32, 2)
+    for key, bound in ((another, ("cus_a", "crd_a", "token")), (KEY, ("cus_a", "crd_b", "token")), (KEY, ("cus_a", "crd_a\0token"))):
         with pytest.raises(SealBroken):
             key.open(box, bound)
-
-
-def _sealed_by_the_first_release(text, bound):
-    nonce = b"n" * 12
-    place = json.dumps(["v1", 1, *bound], separators=(",", ":")).encode()
-    box = nonce + AESGCM(b"k" * 32).encrypt(nonce, text.encode(), place)
-    return seal.unarmored(f"v1.1.{base64.b64encode(box).decode()}")
 
 
 def test_the_version_of_the_key_is_bound_in():
@@ -173,7 +170,7 @@ def test_the_version_of_the_key_is_bound_in():
     with pytest.raises(SealBroken):
         Key(b"k" * 32, 2).open(box, ("here",))
     with pytest.raises(SealBroken):
-        Key(b"k" * 32, 2).open(b"\x02\0\0\0\x02" + box[5:], ("here",))
+        Key(b"k" * 32, 2).open(b"\x03\0\0\0\x02" + box[5:], ("here",))
 
 
 @pytest.mark.parametrize("elsewhere", [("a", "bc"), ("abc",), ("ab", "c", ""), ("", "ab", "c")])
@@ -255,6 +252,14 @@ def test_a_database_whose_check_was_removed_takes_no_other_key(keyring):
     MasterKeyCheck.delete().execute()
     with pytest.raises(MasterKeyWrong):
         Keyring(b"w" * 32).verify()
+
+
+def test_a_check_that_does_not_open_is_refused_in_words(keyring):
+    store(keyring)
+    MasterKeyCheck.update(sealed=seal.armored(KEY.seal("anything", ("elsewhere",)))).execute()
+    for prove in (Keyring(b"k" * 32).verify, Keyring(b"k" * 32).refuse_wrong):
+        with pytest.raises(MasterKeyWrong, match="nothing was touched"):
+            prove()
 
 
 def test_the_master_key_shows_in_no_representation():
