@@ -12,8 +12,8 @@ def test_filters_narrow_the_list_as_the_api_does(admin: Page, site: Site) -> Non
     admin.get_by_role("form", name="Filters").get_by_text("High").click()
     admin.get_by_role("button", name="Apply").click()
     expect(admin).to_have_url(site.url + "/findings?text=&severity=high&state=open&source=&due=")
-    titles = admin.locator(".findings .row-link").all_inner_texts()
-    assert titles == [finding["title"] for finding in told["findings"]]
+    # Waited for: the address changes before the page is there.
+    expect(admin.locator(".findings .row-link")).to_have_text([finding["title"] for finding in told["findings"]])
     expect(admin.locator('[data-figure="count"]')).to_have_text(str(told["count"]["value"]))
 
 
